@@ -1,0 +1,25 @@
+# Every outside library, found once. docs/decisions/0001-dependencies.md says why each is here.
+# What headers of ours need is PUBLIC and repeated in weftConfig.cmake.in; the rest stays private to its module.
+set(CMAKE_THREAD_PREFER_PTHREAD ON)
+find_package(Threads REQUIRED)
+# By its own configuration files: CMake 3.30 and newer have no others.
+find_package(Boost 1.81 REQUIRED CONFIG COMPONENTS url)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
+find_package(fmt REQUIRED)
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_writer.hpp REQUIRED)
+add_library(weft_protozero INTERFACE)
+target_include_directories(weft_protozero SYSTEM INTERFACE $<BUILD_INTERFACE:${PROTOZERO_INCLUDE_DIR}>)
+
+if(WEFT_BUILD_TOOLS OR WEFT_BUILD_TESTS OR WEFT_BUILD_FUZZ)
+  find_package(Protobuf REQUIRED)
+  pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+endif()
+if(WEFT_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(WEFT_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+endif()
