@@ -1,0 +1,235 @@
+#pragma once
+// `a() && b()` and `a() || b()` for coroutines on a context executor, each branch with a context of its own.
+//
+// Asio's own operators run both branches on the same executor object, so both would use one slot and one branch's
+// span would become the parent of the other's. These do what Asio's do (boost/asio/experimental/awaitable_operators.hpp)
+// with a fork per branch. They are found by argument-dependent lookup, no using directive is needed, and mirror
+// Asio's overloads one by one, or a program that has both in sight would be ambiguous.
+//
+// &&  completes when both have; the first failure cancels the other and is rethrown.
+// ||  completes with the first success and cancels the other; fails with asio::multiple_exceptions if both fail.
+
+#include <weft/runtime/spawn.hpp>
+
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/multiple_exceptions.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <exception>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+namespace weft {
+
+namespace detail {
+
+// void has no value to carry; others travel in an optional because a failed branch has none.
+template <class T>
+struct BranchValue {
+    using type = std::optional<T>;
+};
+template <>
+struct BranchValue<void> {
+    using type = std::monostate;
+};
+template <class T>
+using BranchValueT = typename BranchValue<T>::type;
+
+template <class T>
+using Plain = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T, class Ex>
+asio::awaitable<BranchValueT<T>, Ex> run_branch(
+    [[maybe_unused]] SlotLease lease, asio::awaitable<T, Ex> task) {
+    if constexpr (std::is_void_v<T>) {
+        co_await std::move(task);
+        co_return std::monostate{};
+    } else {
+        co_return std::optional<T>(co_await std::move(task));
+    }
+}
+
+template <class T, class Inner>
+auto spawn_branch(const Inner& inner, asio::awaitable<T, BasicExecutor<Inner>> task) {
+    auto lease = SlotLease::fork();
+    BasicExecutor<Inner> executor(inner, lease.handle());
+    return asio::co_spawn(
+        std::move(executor), run_branch(std::move(lease), std::move(task)), asio::deferred);
+}
+
+template <class T, class U>
+struct GroupResult {
+    bool first_is_left = true; // Which branch completed first.
+    std::exception_ptr left_error;
+    std::exception_ptr right_error;
+    BranchValueT<T> left{};
+    BranchValueT<U> right{};
+
+    void rethrow_first() const {
+        for (const auto& error :
+             {first_is_left ? left_error : right_error, first_is_left ? right_error : left_error}) {
+            if (error) { std::rethrow_exception(error); }
+        }
+    }
+    // The index of the first success.
+    [[nodiscard]] bool left_won() const {
+        if (left_error && right_error) {
+            throw asio::multiple_exceptions(first_is_left ? left_error : right_error);
+        }
+        return !left_error && (first_is_left || right_error);
+    }
+};
+
+template <class Condition, class T, class U, class Inner>
+asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> run_group(
+    Condition condition, asio::awaitable<T, BasicExecutor<Inner>> left,
+    asio::awaitable<U, BasicExecutor<Inner>> right) {
+    const BasicExecutor<Inner> executor = co_await asio::this_coro::executor;
+    const Inner& inner = executor.inner_executor();
+    auto [order, left_error, left_value, right_error, right_value] =
+        co_await asio::experimental::make_parallel_group(
+            spawn_branch(inner, std::move(left)), spawn_branch(inner, std::move(right)))
+            .async_wait(condition, asio::use_awaitable_t<BasicExecutor<Inner>>{});
+    co_return GroupResult<T, U>{
+        order[0] == 0, std::move(left_error), std::move(right_error), std::move(left_value),
+        std::move(right_value)};
+}
+
+template <class T>
+Plain<T> take(BranchValueT<T>& value) {
+    if constexpr (std::is_void_v<T>) {
+        return {};
+    } else {
+        return std::move(*value);
+    }
+}
+
+template <class T, class U, class Inner>
+asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> all_of(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    auto group =
+        co_await run_group(asio::experimental::wait_for_one_error(), std::move(t), std::move(u));
+    group.rethrow_first();
+    co_return group;
+}
+
+template <class T, class U, class Inner>
+asio::awaitable<std::variant<Plain<T>, Plain<U>>, BasicExecutor<Inner>> any_of(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    using Result_ = std::variant<Plain<T>, Plain<U>>;
+    auto group =
+        co_await run_group(asio::experimental::wait_for_one_success(), std::move(t), std::move(u));
+    if (group.left_won()) { co_return Result_(std::in_place_index<0>, take<T>(group.left)); }
+    co_return Result_(std::in_place_index<1>, take<U>(group.right));
+}
+
+// A chain a || b || c gives one flat variant.
+template <class... T, class U, class Inner>
+asio::awaitable<std::variant<T..., Plain<U>>, BasicExecutor<Inner>> any_of_flat(
+    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
+    asio::awaitable<U, BasicExecutor<Inner>> u) {
+    using Result_ = std::variant<T..., Plain<U>>;
+    auto group =
+        co_await run_group(asio::experimental::wait_for_one_success(), std::move(t), std::move(u));
+    if (!group.left_won()) {
+        co_return Result_(std::in_place_index<sizeof...(T)>, take<U>(group.right));
+    }
+    std::optional<Result_> result;
+    // Same index, wider variant; types may repeat, so the index decides and not the type.
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (void)((group.left->index() == I &&
+                (result.emplace(std::in_place_index<I>, std::move(*std::get_if<I>(&*group.left))),
+                 true)) ||
+               ...);
+    }
+    (std::index_sequence_for<T...>{});
+    co_return std::move(*result);
+}
+
+} // namespace detail
+
+template <class Inner>
+asio::awaitable<void, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+    co_await detail::all_of(std::move(t), std::move(u));
+}
+
+template <class U, class Inner>
+asio::awaitable<U, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    auto group = co_await detail::all_of(std::move(t), std::move(u));
+    co_return std::move(*group.right);
+}
+
+template <class T, class Inner>
+asio::awaitable<T, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+    auto group = co_await detail::all_of(std::move(t), std::move(u));
+    co_return std::move(*group.left);
+}
+
+template <class T, class U, class Inner>
+asio::awaitable<std::tuple<T, U>, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    auto group = co_await detail::all_of(std::move(t), std::move(u));
+    co_return std::tuple<T, U>(std::move(*group.left), std::move(*group.right));
+}
+
+template <class... T, class Inner>
+asio::awaitable<std::tuple<T..., std::monostate>, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<std::tuple<T...>, BasicExecutor<Inner>> t,
+    asio::awaitable<void, BasicExecutor<Inner>> u) {
+    auto group = co_await detail::all_of(std::move(t), std::move(u));
+    co_return std::tuple_cat(std::move(*group.left), std::tuple<std::monostate>{});
+}
+
+template <class... T, class U, class Inner>
+asio::awaitable<std::tuple<T..., U>, BasicExecutor<Inner>> operator&&(
+    asio::awaitable<std::tuple<T...>, BasicExecutor<Inner>> t,
+    asio::awaitable<U, BasicExecutor<Inner>> u) {
+    auto group = co_await detail::all_of(std::move(t), std::move(u));
+    co_return std::tuple_cat(std::move(*group.left), std::tuple<U>(std::move(*group.right)));
+}
+
+template <class Inner>
+asio::awaitable<std::variant<std::monostate, std::monostate>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+    return detail::any_of(std::move(t), std::move(u));
+}
+
+template <class U, class Inner>
+asio::awaitable<std::variant<std::monostate, U>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    return detail::any_of(std::move(t), std::move(u));
+}
+
+template <class T, class Inner>
+asio::awaitable<std::variant<T, std::monostate>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+    return detail::any_of(std::move(t), std::move(u));
+}
+
+template <class T, class U, class Inner>
+asio::awaitable<std::variant<T, U>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+    return detail::any_of(std::move(t), std::move(u));
+}
+
+template <class... T, class Inner>
+asio::awaitable<std::variant<T..., std::monostate>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
+    asio::awaitable<void, BasicExecutor<Inner>> u) {
+    return detail::any_of_flat(std::move(t), std::move(u));
+}
+
+template <class... T, class U, class Inner>
+asio::awaitable<std::variant<T..., U>, BasicExecutor<Inner>> operator||(
+    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
+    asio::awaitable<U, BasicExecutor<Inner>> u) {
+    return detail::any_of_flat(std::move(t), std::move(u));
+}
+
+} // namespace weft

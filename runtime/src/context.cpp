@@ -1,0 +1,264 @@
+#include <weft/runtime/context.hpp>
+
+#include <mutex>
+#include <utility>
+
+namespace weft {
+namespace detail {
+namespace {
+
+// Written by any thread that heals, read by context_faults(). relaxed throughout: independent counters.
+constinit std::atomic<std::uint64_t> ended_out_of_order{0};
+constinit std::atomic<std::uint64_t> ended_elsewhere{0};
+constinit std::atomic<std::uint64_t> shared_concurrently{0};
+
+void count(std::atomic<std::uint64_t>& counter) noexcept {
+    counter.fetch_add(1, std::memory_order_relaxed); // A counter: nothing else is ordered by it.
+}
+
+// Slots whose chain ended while another thread had them installed. They are tried again when somebody forks.
+constinit std::mutex limbo_mutex{}; // Guards limbo_head.
+constinit ContextSlot* limbo_head = nullptr;
+
+// Finishes or orphans what is still linked, makes old handles stale and gives the slot back.
+// The caller holds the slot or is its only owner.
+void recycle(ContextSlot& slot) noexcept {
+    for (ScopeNode* node = slot.head; node != nullptr;) {
+        ScopeNode* outer = node->outer;
+        // E3: whoever comes second finishes.
+        if (node->link.exchange(ScopeNode::orphaned, std::memory_order_acq_rel) ==
+            ScopeNode::ended) {
+            node->finish(node);
+        }
+        node = outer;
+    }
+    slot.head = nullptr;
+    slot.base = {};
+    slot.base_state = {};
+    slot.wall_offset_ns = 0;
+    slot.suppressed = false;
+    slot.release_when_uninstalled = false;
+    // relaxed: the caller owns the slot. Never 0: empty handles use that.
+    auto generation = slot.generation.load(std::memory_order_relaxed) + 1;
+    if (generation == 0) { generation = 1; }
+    slot.generation.store(generation, std::memory_order_relaxed); // Ordered by the store below.
+    slot.state.store(std::uint64_t{generation} << 1, std::memory_order_release); // E2
+    SlotPool::release(&slot);
+}
+
+// For the lease's owner, outside of any slice.
+bool try_hold(ContextSlot& slot) noexcept {
+    // relaxed: the owner's own generation cannot change meanwhile.
+    auto expected = std::uint64_t{slot.generation.load(std::memory_order_relaxed)} << 1;
+    return slot.state.compare_exchange_strong(
+        expected, thread_token(), std::memory_order_acquire, std::memory_order_relaxed); // E1
+}
+
+// relaxed throughout: a hint that spares the mutex; a stale value only delays a recycle.
+constinit std::atomic<bool> limbo_hint{false};
+
+void drain_limbo() noexcept {
+    const std::lock_guard lock(limbo_mutex);
+    ContextSlot** link = &limbo_head;
+    while (*link != nullptr) { // Bound: the limbo's length; each turn removes or passes one.
+        ContextSlot* slot = *link;
+        if (!try_hold(*slot)) {
+            link = &slot->pool_next;
+            continue;
+        }
+        *link = slot->pool_next;
+        recycle(*slot);
+    }
+    // See limbo_hint.
+    if (limbo_head != nullptr) { limbo_hint.store(true, std::memory_order_relaxed); }
+}
+
+struct AmbientOwner {
+    ~AmbientOwner();
+};
+constinit thread_local ContextSlot* ambient = nullptr;
+constinit thread_local bool ambient_gone = false;
+
+AmbientOwner::~AmbientOwner() {
+    if (current_slot == ambient) { current_slot = nullptr; }
+    recycle(*std::exchange(ambient, nullptr));
+    ambient_gone =
+        true; // Destructors that run later on this thread find no context rather than a dead one.
+}
+
+} // namespace
+
+ContextSlot* ambient_slot() noexcept {
+    if (ambient == nullptr && !ambient_gone) {
+        ContextSlot* slot = SlotPool::acquire();
+        if (slot == nullptr) { return nullptr; }
+        slot->state.store(
+            thread_token(), std::memory_order_relaxed); // I5. relaxed: fresh from the pool.
+        ambient = slot;
+        [[maybe_unused]] static thread_local AmbientOwner owner;
+    }
+    return ambient;
+}
+
+ContextSlot* take_slot() noexcept {
+    if (current_slice != nullptr) { return current_slice->take(); }
+    return current_slot = ambient_slot();
+}
+
+void reap_ended(ContextSlot& slot) noexcept {
+    // acquire: pairs with the exchange in unlink_scope_slow (E3).
+    while (slot.head != nullptr &&
+           slot.head->link.load(std::memory_order_acquire) == ScopeNode::ended) {
+        ScopeNode* node = slot.head;
+        slot.head = node->outer;
+        if (node->outer != nullptr) { node->outer->inner = nullptr; }
+        node->finish(node);
+    }
+}
+
+namespace {
+
+// For whoever holds the slot.
+void unlink_held(ContextSlot& slot, ScopeNode& node) noexcept {
+    if (innermost(slot) == &node) { // Spans above it, if any, had ended elsewhere.
+        slot.head = node.outer;
+    } else { // I3
+        count(ended_out_of_order);
+        node.inner->outer = node.outer;
+    }
+    if (node.outer != nullptr) { node.outer->inner = node.inner; }
+}
+
+} // namespace
+
+bool unlink_scope_slow(ScopeNode& node) noexcept {
+    ContextSlot* slot = node.slot;
+    if (slot == nullptr) { return true; } // Never made current.
+    ContextSlot* here = active_slot();
+    // relaxed: see unlink_scope.
+    if (slot == here && node.link.load(std::memory_order_relaxed) == ScopeNode::linked) {
+        unlink_held(*slot, node);
+        return true;
+    }
+    // I4. Destroying a suspended coroutine from the loop's owner is no fault; doing it inside another chain is
+    // hardly ever meant.
+    const bool inside_a_chain =
+        current_slice != nullptr && here != nullptr && current_slice->is_for(handle_of(*here));
+    if (inside_a_chain) { count(ended_elsewhere); }
+    const std::uint64_t free_state = std::uint64_t{node.slot_generation} << 1;
+    std::uint64_t expected = free_state;
+    // E1. Holding it also keeps it from being recycled (E3), so `linked` stays true.
+    if (slot->state.compare_exchange_strong(
+            expected, thread_token(), std::memory_order_acquire, std::memory_order_relaxed)) {
+        unlink_held(*slot, node);
+        slot->state.store(free_state, std::memory_order_release); // E1
+        return true;
+    }
+    // E3: the slot's holder may be recycling it right now.
+    if (node.link.exchange(ScopeNode::ended, std::memory_order_acq_rel) == ScopeNode::linked) {
+        if (!inside_a_chain) { count(ended_elsewhere); }
+        return false;
+    }
+    return true;
+}
+
+ContextSlot* InstalledSlot::take() noexcept {
+    if (!handle_.empty()) {
+        ContextSlot& slot = *SlotPool::at(handle_.index_plus_one - 1);
+        std::uint64_t seen = slot.state.load(std::memory_order_relaxed); // relaxed: see try_hold.
+        if (try_hold(slot, seen)) { return held_ = current_slot = &slot; }
+        // relaxed: it only decides whether to count.
+        if (slot.generation.load(std::memory_order_relaxed) == handle_.generation) {
+            count(shared_concurrently);
+        }
+    }
+    ContextSlot* slot = SlotPool::acquire();
+    if (slot == nullptr) { return nullptr; }
+    slot->state.store(
+        thread_token(), std::memory_order_relaxed); // Fresh from the pool: nobody else knows it.
+    slot->release_when_uninstalled = true;
+    return held_ = current_slot = slot;
+}
+
+void InstalledSlot::recycle_held(ContextSlot& slot) noexcept { recycle(slot); }
+
+SlotLease SlotLease::fork() noexcept {
+    // relaxed: see limbo_hint.
+    if (limbo_hint.load(std::memory_order_relaxed)) [[unlikely]] {
+        limbo_hint.store(false, std::memory_order_relaxed); // See limbo_hint.
+        drain_limbo();
+    }
+    SlotLease lease;
+    ContextSlot* slot = SlotPool::acquire();
+    if (slot == nullptr) { return lease; }
+    if (ContextSlot* from = active_slot(); from != nullptr) {
+        if (const ScopeNode* node = innermost(*from); node != nullptr) {
+            slot->base = node->span;
+            slot->base_state = node->state;
+            slot->wall_offset_ns = node->wall_offset_ns;
+        } else {
+            slot->base = from->base;
+            slot->base_state = from->base_state;
+            slot->wall_offset_ns = from->wall_offset_ns;
+        }
+        slot->suppressed = from->suppressed;
+    }
+    lease.slot_ = slot;
+    return lease;
+}
+
+void SlotLease::release() noexcept {
+    ContextSlot* slot = std::exchange(slot_, nullptr);
+    // The chain ends in a slice of its own that may have given the slot up: what is left of the slice, such as the
+    // completion handler, finds the context again.
+    if (current_slice != nullptr && current_slice->is_for(handle_of(*slot))) {
+        (void)active_slot();
+    }
+    // relaxed: only this thread can have put its own token there.
+    if (slot->state.load(std::memory_order_relaxed) == thread_token()) {
+        slot->release_when_uninstalled = true; // This very slice is the chain's last.
+        return;
+    }
+    if (try_hold(*slot)) {
+        recycle(*slot);
+        return;
+    }
+    const std::lock_guard lock(limbo_mutex);
+    slot->pool_next = limbo_head;
+    limbo_head = slot;
+    limbo_hint.store(true, std::memory_order_relaxed); // See limbo_hint.
+}
+
+} // namespace detail
+
+ContextFaults context_faults() noexcept {
+    // relaxed: independent counters, a snapshot of each is all that is promised.
+    return {
+        detail::ended_out_of_order.load(std::memory_order_relaxed),
+        detail::ended_elsewhere.load(std::memory_order_relaxed),
+        detail::shared_concurrently.load(std::memory_order_relaxed)};
+}
+
+TraceContext current_trace_context() noexcept {
+    detail::ContextSlot* slot = detail::active_slot();
+    if (slot == nullptr) { return {}; }
+    if (const detail::ScopeNode* node = detail::innermost(*slot); node != nullptr) {
+        return {node->span, node->state};
+    }
+    return {slot->base, slot->base_state};
+}
+
+SuppressTelemetry::SuppressTelemetry() noexcept {
+    if (detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
+        handle_ = detail::handle_of(*slot);
+        before_ = std::exchange(slot->suppressed, true);
+    }
+}
+
+SuppressTelemetry::~SuppressTelemetry() {
+    // Only where it was set, and only if it is the same chain still: anything else would be somebody else's flag.
+    detail::ContextSlot* slot = detail::active_slot();
+    if (slot != nullptr && detail::handle_of(*slot) == handle_) { slot->suppressed = before_; }
+}
+
+} // namespace weft
