@@ -1,0 +1,32 @@
+#pragma once
+#include <weft/runtime/record_queue.hpp>
+#include <weft/signals/limits.hpp>
+#include <weft/signals/sampler.hpp>
+
+#include <atomic>
+#include <cstdint>
+
+namespace weft::detail {
+
+/// What spans need of a runtime. It is made by the runtime and never freed, because a span may outlive its runtime
+/// and must then find something that says "closed"; its rings' memory is given back.
+struct TraceProvider {
+    TraceProvider(Sampler sampler_, SpanLimits limits_, std::size_t queue_bytes, unsigned shards)
+        : sampler(std::move(sampler_)), limits(limits_), queue(queue_bytes, shards) {}
+
+    const Sampler sampler;
+    const SpanLimits limits;
+    RecordQueue queue;
+
+    // Cleared by shutdown, read when a span ends. relaxed both: a span that slips through is in the queue, and the
+    // ledger says so.
+    std::atomic<bool> accepting{true};
+    // Spans that ended and were not accepted. Written by any thread, read by the ledger; relaxed: independent counts.
+    std::atomic<std::uint64_t> dropped_queue_full{0};
+    std::atomic<std::uint64_t> dropped_record_too_large{0};
+    std::atomic<std::uint64_t> dropped_after_shutdown{0};
+    // Spans that could not even start for want of memory. Part of the ledger as created and dropped.
+    std::atomic<std::uint64_t> dropped_no_memory{0};
+};
+
+} // namespace weft::detail

@@ -1,0 +1,584 @@
+#include "span_record.hpp"
+
+#include <weft/runtime/record.hpp>
+#include <weft/signals/span.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <typeinfo>
+
+namespace weft {
+namespace detail {
+namespace {
+
+// Tag bytes of Span and its children. Source: OTLP schema, trace.v1.
+constexpr char tag_trace_id = 0x0a;
+constexpr char tag_span_id = 0x12;
+constexpr char tag_trace_state = 0x1a;
+constexpr char tag_parent_span_id = 0x22;
+constexpr char tag_name = 0x2a;
+constexpr char tag_kind = 0x30;
+constexpr char tag_start_time = 0x39;
+constexpr char tag_end_time = 0x41;
+constexpr char tag_attribute = 0x4a;
+constexpr char tag_dropped_attributes = 0x50;
+constexpr char tag_event = 0x5a;
+constexpr char tag_dropped_events = 0x60;
+constexpr char tag_link = 0x6a;
+constexpr char tag_dropped_links = 0x70;
+constexpr char tag_status = 0x7a;
+constexpr char tag_flags[2] = {static_cast<char>(0x85), 0x01};
+constexpr char scope_spans_span = 0x12; // The field of ScopeSpans that a record's body is.
+
+// Source: OTLP schema, SpanFlags.
+constexpr std::uint32_t flag_remote_known = 0x100;
+constexpr std::uint32_t flag_remote = 0x200;
+
+// Everything that is not `body`, at its longest, and the record's own header.
+constexpr std::uint32_t fixed_bytes_max = sizeof(RecordHeader) + 128;
+
+wire::ValueLimits value_limits(const SpanLimits& limits) noexcept {
+    return {limits.attribute_value_length, limits.attribute_value_depth};
+}
+
+std::uint64_t key_bit(std::string_view key) noexcept {
+    // Length and the two ends tell nearly all keys of one span apart; a collision only costs a search.
+    const auto first = static_cast<unsigned char>(key.front());
+    const auto last = static_cast<unsigned char>(key.back());
+    const auto middle = static_cast<unsigned char>(key[key.size() / 2]);
+    return std::uint64_t{1} << ((key.size() * 7 + first * 5U + middle * 11U + last * 3U) & 63);
+}
+
+std::uint32_t read_varint(const char*& p) noexcept {
+    std::uint32_t value = 0;
+    for (int shift = 0;; shift += 7) { // Bound: our own encoding, five bytes at most.
+        const auto byte = static_cast<unsigned char>(*p++);
+        value |= static_cast<std::uint32_t>(byte & 0x7f) << shift;
+        if (byte < 0x80) { return value; }
+    }
+}
+
+// The attribute field with this key, if there is one. All fields of `body` are length-delimited.
+SpanRecord::Region find_attribute(const SpanRecord& record, std::string_view key) noexcept {
+    const char* const begin = record.body.data();
+    const char* const end = begin + record.body.size();
+    for (const char* p = begin; p < end;) {
+        const char* const field = p;
+        const char tag = *p++;
+        const std::uint32_t length = read_varint(p);
+        const char* const next = p + length;
+        if (tag == tag_attribute) {
+            ++p; // KeyValue.key comes first, always.
+            const std::uint32_t key_length = read_varint(p);
+            if (std::string_view(p, key_length) == key) {
+                return {
+                    static_cast<std::uint32_t>(field - begin),
+                    static_cast<std::uint32_t>(next - field)};
+            }
+        }
+        p = next;
+    }
+    return {};
+}
+
+void cut(SpanRecord& record, SpanRecord::Region region) noexcept {
+    record.body.erase(region.at, region.size);
+    for (auto* other : {&record.name, &record.status_field}) {
+        if (other->at > region.at) { other->at -= region.size; }
+    }
+}
+
+void set_attribute(SpanRecord& record, std::string_view key, const AttributeValue& value) noexcept {
+    const SpanLimits& limits = record.provider->limits;
+    if (key.empty()) {
+        ++record.dropped_attributes;
+        return;
+    }
+    const auto bit = key_bit(key);
+    SpanRecord::Region old;
+    if ((record.keys_seen & bit) != 0) { old = find_attribute(record, key); }
+    if (old.size == 0 && record.attributes >= limits.attribute_count) {
+        ++record.dropped_attributes;
+        return;
+    }
+    if (!wire::put_attribute(record.body, tag_attribute, key, value, value_limits(limits))) {
+        ++record.dropped_attributes; // No room: the old value, if any, stays.
+        return;
+    }
+    if (old.size != 0) {
+        cut(record, old);
+    } else {
+        ++record.attributes;
+        record.keys_seen |= bit;
+    }
+}
+
+void set_name(SpanRecord& record, std::string_view name) noexcept {
+    const auto mark = record.body.size();
+    record.body.put_text_field(tag_name, name, SpanLimits::unlimited);
+    if (record.body.failed()) {
+        record.body.roll_back(mark);
+        return;
+    }
+    const auto old = record.name;
+    record.name = {mark, record.body.size() - mark};
+    if (old.size != 0) { cut(record, old); }
+}
+
+void add_event(
+    SpanRecord& record, std::string_view name, std::span<const Attribute> attributes,
+    std::int64_t time, std::uint32_t discarded_before = 0) noexcept {
+    const SpanLimits& limits = record.provider->limits;
+    if (record.events >= limits.event_count) {
+        ++record.dropped_events;
+        return;
+    }
+    auto& body = record.body;
+    const auto mark = body.size();
+    const auto start = body.begin_message(tag_event);
+    body.put_fixed64_field(0x09, static_cast<std::uint64_t>(time));
+    body.put_text_field(0x12, name, SpanLimits::unlimited);
+    const auto discarded =
+        discarded_before +
+        wire::put_attributes(
+            body, 0x1a, attributes, limits.event_attribute_count, value_limits(limits));
+    if (discarded != 0) { body.put_varint_field(0x20, discarded); }
+    body.end_message(start);
+    if (body.failed()) {
+        body.roll_back(mark);
+        ++record.dropped_events;
+        return;
+    }
+    ++record.events;
+}
+
+void add_link(
+    SpanRecord& record, const TraceContext& context,
+    std::span<const Attribute> attributes) noexcept {
+    const SpanLimits& limits = record.provider->limits;
+    // Source: OpenTelemetry Trace API, "Link": one that identifies nothing and says nothing is not recorded.
+    if (!context.is_valid() && attributes.empty() && context.state.empty()) { return; }
+    if (record.links >= limits.link_count) {
+        ++record.dropped_links;
+        return;
+    }
+    auto& body = record.body;
+    const auto mark = body.size();
+    const auto start = body.begin_message(tag_link);
+    body.put_bytes_field(0x0a, context.span.trace_id.bytes.data(), 16);
+    body.put_bytes_field(0x12, context.span.span_id.bytes.data(), 8);
+    if (!context.state.empty()) {
+        body.put_text_field(0x1a, context.state.text(), SpanLimits::unlimited);
+    }
+    const auto discarded = wire::put_attributes(
+        body, 0x22, attributes, limits.link_attribute_count, value_limits(limits));
+    if (discarded != 0) { body.put_varint_field(0x28, discarded); }
+    if (char* p = body.room(5); p != nullptr) {
+        *p = 0x35;
+        const std::uint32_t remote = context.span.is_remote ? flag_remote : 0U;
+        body.advance_to(wire::put_fixed32(p + 1, context.span.flags | flag_remote_known | remote));
+    }
+    body.end_message(start);
+    if (body.failed()) {
+        body.roll_back(mark);
+        ++record.dropped_links;
+        return;
+    }
+    ++record.links;
+}
+
+inline char* put_id(char* p, char tag, const void* id, std::size_t size) noexcept {
+    *p++ = tag;
+    *p++ = static_cast<char>(size);
+    return wire::put_bytes(p, id, size);
+}
+
+char* put_count(char* p, char tag, std::uint32_t count) noexcept {
+    if (count == 0) { return p; }
+    *p++ = tag;
+    return wire::put_varint(p, count);
+}
+
+std::size_t count_size(std::uint32_t count) noexcept {
+    return count == 0 ? 0 : 1 + static_cast<std::size_t>(protozero::length_of_varint(count));
+}
+
+// What put_fixed_fields is going to write.
+std::size_t fixed_fields_size(const SpanRecord& record) noexcept {
+    constexpr std::size_t always = 18 + 10 + 2 + 9 + 9 + 6; // Ids, kind, times, flags.
+    return always + (record.has_parent ? 10U : 0U) + count_size(record.dropped_attributes) +
+           count_size(record.dropped_events) + count_size(record.dropped_links);
+}
+
+// The fields that are known only now.
+char* put_fixed_fields(const SpanRecord& record, char* p) noexcept {
+    p = put_id(p, tag_trace_id, record.span.trace_id.bytes.data(), 16);
+    p = put_id(p, tag_span_id, record.span.span_id.bytes.data(), 8);
+    if (record.has_parent) {
+        p = put_id(p, tag_parent_span_id, record.parent_span_id.bytes.data(), 8);
+    }
+    *p++ = tag_kind;
+    *p++ = static_cast<char>(record.kind);
+    *p++ = tag_start_time;
+    p = wire::put_fixed64(p, static_cast<std::uint64_t>(record.start_unix_ns));
+    *p++ = tag_end_time;
+    p = wire::put_fixed64(p, static_cast<std::uint64_t>(record.end_unix_ns));
+    p = put_count(p, tag_dropped_attributes, record.dropped_attributes);
+    p = put_count(p, tag_dropped_events, record.dropped_events);
+    p = put_count(p, tag_dropped_links, record.dropped_links);
+    p = wire::put_bytes(p, tag_flags, sizeof tag_flags);
+    const std::uint32_t remote = record.parent_is_remote ? flag_remote : 0U;
+    return wire::put_fixed32(p, record.span.flags | flag_remote_known | remote);
+}
+
+RecordHeader header_of(const SpanRecord& record) noexcept {
+    RecordHeader header;
+    header.scope = record.scope;
+    header.flags = record_flags::sampled;
+    if (record.status == StatusCode::error) { header.flags |= record_flags::error; }
+    if (!record.has_parent || record.parent_is_remote) { header.flags |= record_flags::local_root; }
+    header.trace_id = record.span.trace_id;
+    header.span_id = record.span.span_id;
+    header.start_unix_ns = record.start_unix_ns;
+    header.end_unix_ns = record.end_unix_ns;
+    return header;
+}
+
+// Sends an ended, sampled span on its way. Whatever cannot go is counted.
+void push(SpanRecord& record) noexcept {
+    TraceProvider& provider = *record.provider;
+    if (!provider.accepting.load(std::memory_order_relaxed)) [[unlikely]] { // See TraceProvider.
+        provider.dropped_after_shutdown.fetch_add(1, std::memory_order_relaxed); // A counter.
+        return;
+    }
+    const std::size_t fixed_size = fixed_fields_size(record);
+    const std::string_view state = record.state.text();
+    const std::size_t state_size =
+        state.empty() ? 0
+                      : 1 + static_cast<std::size_t>(protozero::length_of_varint(state.size())) +
+                            state.size();
+    const std::size_t message = fixed_size + state_size + record.body.size();
+    const std::size_t prefix = 1 + static_cast<std::size_t>(protozero::length_of_varint(message));
+    const auto pushed = provider.queue.push(
+        sizeof(RecordHeader) + prefix + message, [&](std::byte* place) noexcept {
+            char* p = reinterpret_cast<char*>(place);
+            const RecordHeader header = header_of(record);
+            p = wire::put_bytes(p, &header, sizeof header);
+            *p++ = scope_spans_span;
+            p = wire::put_varint(p, message);
+            p = put_fixed_fields(record, p);
+            if (state_size != 0) {
+                *p++ = tag_trace_state;
+                p = wire::put_bytes(wire::put_varint(p, state.size()), state.data(), state.size());
+            }
+            wire::put_bytes(p, record.body.data(), record.body.size());
+        });
+    if (pushed == RecordQueue::Push::accepted) [[likely]] { return; }
+    auto& counter = pushed == RecordQueue::Push::full ? provider.dropped_queue_full
+                                                      : provider.dropped_record_too_large;
+    counter.fetch_add(1, std::memory_order_relaxed); // A counter.
+}
+
+void release(SpanRecord& record) noexcept {
+    if (record.recording) { record.body.release(); }
+    record.recording = false;
+    if (!record.state.empty()) { record.state = {}; }
+    SpanPool::release(&record);
+}
+
+// Called once the span is out of its slot: by its owner, or by the slot's holder for one that ended elsewhere.
+void finish(ScopeNode* node) noexcept {
+    auto& record = static_cast<SpanRecord&>(*node);
+    if (record.recording) { push(record); }
+    release(record);
+}
+
+// A parent context that merely passes through, while telemetry is off or the parent must stay current.
+SpanRecord* pass_through(ContextSlot& slot, const TraceContext& parent) noexcept {
+    if (!parent.is_valid()) { return nullptr; }
+    SpanRecord* record = SpanPool::acquire();
+    if (record == nullptr) { return nullptr; }
+    record->span = parent.span;
+    record->state = parent.state;
+    record->wall_offset_ns = 0;
+    record->recording = false;
+    record->finish = &finish;
+    link_scope(slot, *record);
+    return record;
+}
+
+void begin_recording(
+    SpanRecord& record, const SpanStart& how, std::string_view name,
+    std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
+    TraceProvider& provider = *how.provider;
+    record.provider = &provider;
+    record.scope = how.scope;
+    record.kind = options.kind;
+    record.status = StatusCode::unset;
+    record.keys_seen = 0;
+    record.name = {};
+    record.status_field = {};
+    record.attributes = record.events = record.links = 0;
+    record.dropped_attributes = record.dropped_events = record.dropped_links = 0;
+    const auto record_max = provider.queue.record_max();
+    const auto state = record.state.text().size();
+    const auto overhead = std::min<std::size_t>(record_max, fixed_bytes_max + state + 16);
+    record.body.reset(
+        record.storage, SpanRecord::inline_bytes,
+        static_cast<std::uint32_t>(
+            std::max<std::size_t>(record_max - overhead, SpanRecord::inline_bytes)));
+    set_name(record, name);
+    for (const auto& attribute : attributes) {
+        set_attribute(record, attribute.key, attribute.value);
+    }
+    for (const auto& link : options.links) { add_link(record, link.context, link.attributes); }
+    record.start_unix_ns = options.start_time.unix_ns;
+    // Read last: what came before is the caller's to pay for, not the span's.
+    if (record.start_unix_ns == 0) {
+        record.start_unix_ns = steady_now_ns() + record.wall_offset_ns;
+    }
+}
+
+} // namespace
+
+SpanRecord* start_span(
+    SpanStart how, std::string_view name, std::span<const Attribute> attributes,
+    const SpanOptions& options) noexcept {
+    ContextSlot* slot = active_slot();
+    if (slot == nullptr) [[unlikely]] { return nullptr; }
+    if (how.provider == nullptr) { return pass_through(*slot, options.parent.context()); }
+    if (slot->suppressed) { return nullptr; }
+
+    const SpanContext* parent = &slot->base;
+    const TraceState* parent_state = &slot->base_state;
+    std::int64_t inherited_offset = slot->wall_offset_ns;
+    if (options.parent.is_explicit()) {
+        parent = &options.parent.context().span;
+        parent_state = &options.parent.context().state;
+        inherited_offset = 0;
+    } else if (const ScopeNode* node = innermost(*slot); node != nullptr) {
+        parent = &node->span;
+        parent_state = &node->state;
+        inherited_offset = node->wall_offset_ns;
+    }
+    const bool has_parent = parent->is_valid();
+
+    SpanRecord* record = SpanPool::acquire();
+    if (record == nullptr) [[unlikely]] {
+        const TraceId trace_id = has_parent ? parent->trace_id : random_trace_id();
+        if (how.provider->sampler.should_sample(has_parent ? parent : nullptr, trace_id)) {
+            how.provider->dropped_no_memory.fetch_add(1, std::memory_order_relaxed); // A counter.
+        }
+        return nullptr;
+    }
+    if (has_parent) {
+        record->span.trace_id = parent->trace_id;
+        record->span.flags = parent->flags & trace_flags::random;
+        record->span.span_id = random_span_id();
+        record->parent_span_id = parent->span_id;
+        if (!parent_state->empty()) { record->state = *parent_state; }
+    } else {
+        random_ids(record->span.trace_id, record->span.span_id);
+        record->span.flags = trace_flags::random;
+    }
+    record->span.is_remote = false;
+    record->has_parent = has_parent;
+    record->parent_is_remote = has_parent && parent->is_remote;
+    record->wall_offset_ns = inherited_offset != 0 ? inherited_offset : wall_offset_ns();
+    record->finish = &finish;
+    record->slot = nullptr;
+    const bool sampled =
+        how.provider->sampler.should_sample(has_parent ? parent : nullptr, record->span.trace_id);
+    record->recording = sampled;
+    if (sampled) {
+        record->span.flags |= trace_flags::sampled;
+        begin_recording(*record, how, name, attributes, options);
+    }
+    if (how.make_current) { link_scope(*slot, *record); }
+    return record;
+}
+
+void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
+    if (record->recording) {
+        if (end_unix_ns == 0) {
+            // A start given by the caller may lie in the future; a duration must not be negative for it.
+            end_unix_ns = std::max(steady_now_ns() + record->wall_offset_ns, record->start_unix_ns);
+        }
+        record->end_unix_ns = end_unix_ns;
+    }
+    if (unlink_scope(*record)) { finish(record); }
+}
+
+} // namespace detail
+
+namespace {
+
+// The type's name as the source spells it, or its mangled form.
+struct TypeName {
+    explicit TypeName(const std::type_info& type) noexcept
+        : mangled(type.name()), demangled(abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr)) {
+    }
+    TypeName(const TypeName&) = delete;
+    TypeName& operator=(const TypeName&) = delete;
+    ~TypeName() { std::free(demangled); }
+    [[nodiscard]] std::string_view view() const noexcept {
+        return demangled != nullptr ? demangled : mangled;
+    }
+
+    const char* mangled;
+    char* demangled;
+};
+
+void add_exception_event(
+    detail::SpanRecord& record, std::string_view type, std::string_view message,
+    std::span<const Attribute> extra) noexcept {
+    // The caller's attributes win, and of equal keys the last does.
+    constexpr std::size_t extra_max = 30;
+    Attribute attributes[extra_max + 2] = {
+        {"exception.type", type}, {"exception.message", message}};
+    const std::size_t kept = std::min(extra.size(), extra_max);
+    std::copy_n(extra.begin(), kept, attributes + 2);
+    detail::add_event(
+        record, "exception", {attributes, kept + 2}, steady_now_ns() + record.wall_offset_ns,
+        static_cast<std::uint32_t>(extra.size() - kept));
+}
+
+} // namespace
+
+bool SpanOperations::is_recording() const noexcept {
+    return record_ != nullptr && record_->recording;
+}
+
+void SpanOperations::set_attribute(std::string_view key, const AttributeValue& value) noexcept {
+    if (is_recording()) { detail::set_attribute(*record_, key, value); }
+}
+
+void SpanOperations::set_attributes(std::initializer_list<Attribute> attributes) noexcept {
+    if (!is_recording()) { return; }
+    for (const auto& attribute : attributes) {
+        detail::set_attribute(*record_, attribute.key, attribute.value);
+    }
+}
+
+void SpanOperations::add_event(
+    std::string_view name, std::initializer_list<Attribute> attributes, WallTime time) noexcept {
+    if (!is_recording()) { return; }
+    const auto at = time.unix_ns != 0 ? time.unix_ns : steady_now_ns() + record_->wall_offset_ns;
+    detail::add_event(*record_, name, {attributes.begin(), attributes.size()}, at);
+}
+
+void SpanOperations::add_link(
+    const TraceContext& context, std::initializer_list<Attribute> attributes) noexcept {
+    if (is_recording()) {
+        detail::add_link(*record_, context, {attributes.begin(), attributes.size()});
+    }
+}
+
+void SpanOperations::set_status(StatusCode code, std::string_view description) noexcept {
+    if (!is_recording() || code == StatusCode::unset || record_->status == StatusCode::ok) {
+        return;
+    }
+    auto& body = record_->body;
+    const auto mark = body.size();
+    const auto start = body.begin_message(detail::tag_status);
+    if (code == StatusCode::error && !description.empty()) {
+        body.put_text_field(0x12, description, SpanLimits::unlimited);
+    }
+    body.put_varint_field(0x18, static_cast<std::uint64_t>(code));
+    body.end_message(start);
+    if (body.failed()) {
+        body.roll_back(mark);
+        return;
+    }
+    record_->status = code;
+    const auto old = record_->status_field;
+    record_->status_field = {mark, body.size() - mark};
+    if (old.size != 0) { detail::cut(*record_, old); }
+}
+
+void SpanOperations::set_error(std::string_view error_type, std::string_view description) noexcept {
+    if (!is_recording()) { return; }
+    detail::set_attribute(*record_, "error.type", error_type);
+    set_status(StatusCode::error, description);
+}
+
+void SpanOperations::record_exception(
+    const std::exception& error, std::initializer_list<Attribute> attributes) noexcept {
+    if (!is_recording()) { return; }
+    const TypeName type(typeid(error));
+    add_exception_event(
+        *record_, type.view(), error.what(), {attributes.begin(), attributes.size()});
+}
+
+void SpanOperations::record_exception(
+    const std::exception_ptr& error, std::initializer_list<Attribute> attributes) noexcept {
+    if (!is_recording() || !error) { return; }
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) { record_exception(e, attributes); } catch (...) {
+        const std::type_info* type = abi::__cxa_current_exception_type();
+        const std::span<const Attribute> extra(attributes.begin(), attributes.size());
+        if (type != nullptr) {
+            add_exception_event(*record_, TypeName(*type).view(), {}, extra);
+        } else {
+            add_exception_event(*record_, "unknown", {}, extra);
+        }
+    }
+}
+
+void SpanOperations::update_name(std::string_view name) noexcept {
+    if (is_recording()) { detail::set_name(*record_, name); }
+}
+
+Span Span::detached(
+    const Tracer& tracer, std::string_view name, std::initializer_list<Attribute> attributes,
+    const SpanOptions& options) noexcept {
+    Span span;
+    if (auto* provider = tracer.provider(); provider != nullptr) {
+        span.record_ = detail::start_span(
+            {provider, tracer.scope_index(), false}, name, {attributes.begin(), attributes.size()},
+            options);
+    }
+    return span;
+}
+
+void Span::make_current() noexcept {
+    if (record_ == nullptr || record_->slot != nullptr) { return; }
+    if (auto* slot = detail::active_slot(); slot != nullptr) {
+        detail::link_scope(*slot, *record_);
+    }
+}
+
+SpanContext Span::context() const noexcept {
+    return record_ != nullptr ? record_->span : ended_.span;
+}
+
+TraceContext Span::trace_context() const noexcept {
+    return record_ != nullptr ? TraceContext{record_->span, record_->state} : ended_;
+}
+
+void Span::end(WallTime time) noexcept {
+    if (record_ == nullptr) { return; }
+    ended_ = {record_->span, record_->state};
+    detail::end_span(std::exchange(record_, nullptr), time.unix_ns);
+}
+
+CurrentSpan::CurrentSpan() noexcept {
+    if (auto* slot = detail::active_slot(); slot != nullptr) {
+        record_ = static_cast<detail::SpanRecord*>(detail::innermost(*slot));
+    }
+}
+
+bool Tracer::is_enabled() const noexcept {
+    const auto* from = provider();
+    return from != nullptr && from->accepting.load(std::memory_order_relaxed); // See TraceProvider.
+}
+
+std::uint16_t Tracer::register_now() const noexcept {
+    const auto index = detail::register_scope({name_, version_, schema_url_});
+    index_.store(index, std::memory_order_relaxed); // See scope_index.
+    return index;
+}
+
+} // namespace weft

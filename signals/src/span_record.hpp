@@ -1,0 +1,51 @@
+#pragma once
+#include "wire.hpp"
+
+#include <weft/runtime/pool.hpp>
+#include <weft/signals/detail/trace_provider.hpp>
+#include <weft/signals/span.hpp>
+
+#include <cstdint>
+
+namespace weft::detail {
+
+/// An open span: its place in the context, and the OTLP fields that are already encoded.
+/// `body` holds attributes, events, links, name and status in the order in which they were set; a field that may be
+/// replaced (an attribute, the name, the status) is found again, cut out and appended anew. Identity, times, kind,
+/// counts and flags are plain members and are encoded when the span ends, straight into the ring.
+struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
+    static constexpr std::uint32_t inline_bytes =
+        704; // Makes the record 1 KiB; a usual HTTP span takes 400 bytes.
+
+    /// A field of `body` of which there is at most one.
+    struct Region {
+        std::uint32_t at = 0;
+        std::uint32_t size = 0;
+    };
+
+    TraceProvider* provider = nullptr;
+    SpanId parent_span_id;
+    std::uint16_t scope = 0;
+    SpanKind kind = SpanKind::internal;
+    StatusCode status = StatusCode::unset;
+    bool has_parent = false;
+    bool parent_is_remote = false;
+    std::int64_t start_unix_ns = 0;
+    std::int64_t end_unix_ns = 0;
+    std::uint64_t keys_seen = 0; // Bit set of key hashes: a clear bit proves that a key is new.
+    Region name;
+    Region status_field;
+    std::uint32_t attributes = 0;
+    std::uint32_t events = 0;
+    std::uint32_t links = 0;
+    std::uint32_t dropped_attributes = 0;
+    std::uint32_t dropped_events = 0;
+    std::uint32_t dropped_links = 0;
+    wire::Buffer body;
+    char storage[inline_bytes];
+};
+static_assert(sizeof(SpanRecord) <= 1088);
+
+using SpanPool = StablePool<SpanRecord, 128, 8192>;
+
+} // namespace weft::detail

@@ -1,0 +1,106 @@
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace weft::detail {
+
+/// True when every byte is below 0x80: valid UTF-8 whose code points are its bytes. Cost: eight
+/// bytes a step.
+[[nodiscard]] inline bool is_ascii(std::string_view text) noexcept {
+    const char* p = text.data();
+    std::size_t left = text.size();
+    std::uint64_t seen = 0;
+    for (; left >= 8; left -= 8, p += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, p, sizeof word);
+        seen |= word;
+    }
+    for (; left > 0; --left, ++p) { seen |= static_cast<unsigned char>(*p); }
+    return (seen & 0x8080808080808080) == 0;
+}
+
+/// Copies a short text and says whether it was ASCII, in one pass. Cost: one step for each eight
+/// bytes; a call to memcpy with a length known only at run time would cost more than the copy.
+[[nodiscard]] inline bool copy_ascii(char* out, const char* text, std::size_t size) noexcept {
+    std::uint64_t seen = 0;
+    if (size >= 8) {
+        std::uint64_t word;
+        for (std::size_t i = 0; i + 8 < size; i += 8) {
+            std::memcpy(&word, text + i, 8);
+            std::memcpy(out + i, &word, 8);
+            seen |= word;
+        }
+        std::memcpy(&word, text + size - 8, 8); // The last eight overlap what came before.
+        std::memcpy(out + size - 8, &word, 8);
+        seen |= word;
+    } else if (size >= 4) {
+        std::uint32_t head;
+        std::uint32_t tail;
+        std::memcpy(&head, text, 4);
+        std::memcpy(&tail, text + size - 4, 4);
+        std::memcpy(out, &head, 4);
+        std::memcpy(out + size - 4, &tail, 4);
+        seen = head | tail;
+    } else {
+        for (std::size_t i = 0; i < size; ++i) {
+            out[i] = text[i];
+            seen |= static_cast<unsigned char>(text[i]);
+        }
+    }
+    return (seen & 0x8080808080808080) == 0;
+}
+
+/// The leading code point of `text`: its length, or where it is bad, the length of the part to
+/// replace. Source: Unicode, "Well-Formed UTF-8 Byte Sequences" and "U+FFFD Substitution of Maximal
+/// Subparts".
+struct CodePoint {
+    std::size_t size;
+    bool is_good;
+};
+[[nodiscard]] inline CodePoint leading_code_point(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) noexcept { return static_cast<unsigned char>(text[i]); };
+    const unsigned lead = byte(0);
+    if (lead < 0x80) { return {1, true}; }
+    if (lead < 0xc2 || lead > 0xf4) { return {1, false}; }
+    const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    // The second byte decides about overlong forms, surrogates and what is above U+10FFFF.
+    const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (text.size() < 2 || byte(1) < low || byte(1) > high) { return {1, false}; }
+    for (std::size_t i = 2; i < size; ++i) {
+        // What does not continue the sequence is not part of it: it may begin the next one.
+        if (i == text.size() || (byte(i) & 0xc0) != 0x80) { return {i, false}; }
+    }
+    return {size, true};
+}
+
+/// How many bytes copy_repaired writes.
+[[nodiscard]] inline std::size_t repaired_size(
+    std::string_view text, std::uint32_t code_points_max) noexcept {
+    std::size_t size = 0;
+    for (std::uint32_t count = 0; !text.empty() && count < code_points_max; ++count) {
+        const auto point = leading_code_point(text);
+        size += point.is_good ? point.size : 3;
+        text.remove_prefix(point.size);
+    }
+    return size;
+}
+
+/// Copies at most `code_points_max` code points of `text` to `out`, each maximal bad sequence
+/// replaced by U+FFFD, so that receivers, which refuse a whole message for one bad byte, take it.
+/// Room: repaired_size bytes. Returns the end of what was written.
+inline char* copy_repaired(
+    std::string_view text, std::uint32_t code_points_max, char* out) noexcept {
+    for (std::uint32_t count = 0; !text.empty() && count < code_points_max; ++count) {
+        const auto point = leading_code_point(text);
+        const std::string_view good = point.is_good ? text.substr(0, point.size) : "\xEF\xBF\xBD";
+        out = std::copy(good.begin(), good.end(), out);
+        text.remove_prefix(point.size);
+    }
+    return out;
+}
+
+} // namespace weft::detail
