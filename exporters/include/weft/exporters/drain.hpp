@@ -1,0 +1,74 @@
+#pragma once
+// From the rings to the sink: one coroutine that empties a signal's queue into batches and keeps them moving.
+//
+//   RecordQueue ──consume──▶ BatchBuilder ──close──▶ waiting batches ──send──▶ Sink (retry, Retry-After)
+//
+// A batch closes on records, bytes or delay, whichever is first, and on flush. It is sent as soon as the sink has a
+// free place. While the sink cannot keep up, closed batches wait, until they hold `waiting_bytes_max`; then the queue is
+// left alone, fills up, and producers count what it refuses. So memory is bounded and every loss has one place.
+//
+// Wake-ups: the queue's descriptor (half full), a timer (delay, poll), a finished send, flush and shutdown.
+//
+// Threads: everything but the constructor, `ledger` and `pending` runs on the executor, which must not run two
+// handlers at once (an io_context with one thread, or a strand).
+
+#include <weft/exporters/batch_builder.hpp>
+#include <weft/exporters/batch_options.hpp>
+#include <weft/exporters/ledger.hpp>
+#include <weft/exporters/otlp_http.hpp>
+#include <weft/runtime/record_queue.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace weft {
+
+class Drain {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    /// Adds what producers counted on their own (records that never entered the queue) to a ledger.
+    using ProducerCounts = std::function<void(Ledger&)>;
+    /// Called about once a second while the drain runs: for clocks and the like.
+    using Housekeeping = std::function<void()>;
+
+    struct Setup {
+        asio::any_io_executor executor;
+        Signal signal = Signal::traces;
+        RecordQueue& queue;
+        EncodedResource resource;
+        std::unique_ptr<OtlpHttpSink> sink;
+        std::size_t sends_max = 1; ///< The sink's own number of connections.
+        BatchOptions batch;
+        ProducerCounts producer_counts;
+        Housekeeping housekeeping;
+        Diagnostics& log;
+    };
+    explicit Drain(Setup setup);
+    ~Drain();
+    Drain(const Drain&) = delete;
+    Drain& operator=(const Drain&) = delete;
+
+    /// The drain's life: spawn it once. Completes after `shutdown`.
+    [[nodiscard]] asio::awaitable<void> run();
+
+    /// Exports what had ended before the call, or as much of it as the deadline allows.
+    [[nodiscard]] asio::awaitable<FlushReport> flush(TimePoint deadline);
+
+    /// As flush; then stops: what is left is dropped and counted (DropReason::shutdown). Returns by the deadline also
+    /// against a receiver that never answers. The caller has stopped the producers.
+    [[nodiscard]] asio::awaitable<FlushReport> shutdown(TimePoint deadline);
+
+    /// Threads: any.
+    [[nodiscard]] Ledger ledger() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+} // namespace weft

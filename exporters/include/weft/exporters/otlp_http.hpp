@@ -1,0 +1,117 @@
+#pragma once
+// Sends finished batches to one OTLP/HTTP destination: compression, pooled keep-alive connections,
+// retry, Retry-After. Start at OtlpHttpSink::send. What becomes of a batch is always told in its
+// SendOutcome; nothing is thrown for it.
+
+#include <weft/exporters/batch.hpp>
+#include <weft/exporters/compression.hpp>
+#include <weft/exporters/drop_reason.hpp>
+#include <weft/exporters/header_list.hpp>
+#include <weft/exporters/retry.hpp>
+#include <weft/exporters/url.hpp>
+#include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/error.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft {
+
+namespace asio = boost::asio;
+
+/// One OTLP/HTTP destination of one signal.
+/// Source: OTLP exporter specification, "Configuration Options" (defaults are the specification's
+/// unless marked ours).
+struct OtlpHttpOptions {
+    /// Where requests go, path included: see otlp_endpoint().
+    Url url = {};
+    /// Sent with each request. A User-Agent here replaces ours.
+    std::vector<HeaderField> headers = {};
+    /// Ours. zstd falls back to gzip for good if the receiver refuses it.
+    Compression compression = Compression::gzip;
+    /// Unset: default_level(). Range: is_valid_level().
+    std::optional<int> compression_level = {};
+    /// Of one attempt, from lookup to last byte. 0 to 24 h; 0: no limit, which is taken for 24 h.
+    std::chrono::milliseconds timeout{10000};
+    RetryPolicy retry = {}; ///< Ours.
+    /// Cap on a request before compression. 1 to 2^31.
+    std::size_t request_bytes_max = 64u << 20;
+    /// Cap on a response body. 1 to 2^31.
+    std::size_t response_bytes_max = 4u << 20;
+    /// Most requests in flight, each on a connection of its own. 1 to 64. Ours.
+    std::size_t connections = 2;
+};
+
+/// What is wrong with the options, naming the field and what is allowed; empty if nothing is. Never
+/// holds a header's value.
+[[nodiscard]] std::string problem_in(const OtlpHttpOptions& options);
+
+/// What became of a batch. `exported + rejected + dropped` is always its number of records.
+struct SendOutcome {
+    std::uint64_t exported = 0;
+    std::uint64_t rejected = 0; ///< Refused by the receiver in an otherwise accepted request.
+    std::uint64_t dropped = 0;  ///< All or nothing: the number of records, or 0.
+    DropReason reason = DropReason::none; ///< Why `dropped` is not 0.
+    int attempts = 0;                     ///< Requests begun.
+    int status = 0;                       ///< The last HTTP status seen, 0 if none.
+    /// For messages: the receiver's words, "http_<status>", or what the network said.
+    std::string detail;
+};
+
+/// Sends batches to one destination. It has no thread: it runs on the executor it is given, inside
+/// a strand of its own.
+///
+/// Retried, with growing waits and jitter, for as long as RetryPolicy says: failed lookups and
+/// connections, resets, connections closed or answers garbled before a whole response, timeouts,
+/// and 429, 502, 503, 504. A Retry-After parks the whole destination for as long as it says (at
+/// most 24 h); parked time does not count against the retry limit. Every other status is final. The
+/// same bytes are sent each time.
+///
+/// Threads: any.
+/// Lifetime: the executor's context must outlive the sink; batches being sent keep what they need.
+class OtlpHttpSink {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// Errors: Errc::option_out_of_range (see problem_in()), Errc::unsupported_scheme: https.
+    /// Lifetime: `log` must outlive the sink and every send.
+    [[nodiscard]] static Result<std::unique_ptr<OtlpHttpSink>> create(
+        asio::any_io_executor executor, OtlpHttpOptions options, Diagnostics& log = diagnostics());
+
+    /// Requests a stop at once and does not wait for it; await stop() first to be sure that nothing
+    /// is left running.
+    ~OtlpHttpSink();
+    OtlpHttpSink(const OtlpHttpSink&) = delete;
+    OtlpHttpSink& operator=(const OtlpHttpSink&) = delete;
+
+    /// Sends one batch, retrying what may be retried. Beyond `connections` at a time, calls wait
+    /// for their turn. Asio cancellation ends it at once; the outcome then says
+    /// DropReason::shutdown.
+    [[nodiscard]] asio::awaitable<SendOutcome> send(std::shared_ptr<const Batch> batch);
+
+    /// From now on nothing is retried: waits between attempts, and a parked destination, end at
+    /// once; attempts under way have until `deadline`. A batch sent after this gets the one
+    /// attempt, if the deadline allows. Waits until no send is left. A second call may bring the
+    /// deadline forward.
+    [[nodiscard]] asio::awaitable<void> stop(TimePoint deadline);
+
+    /// As above, but does not wait. Threads: any.
+    void request_stop(TimePoint deadline) noexcept;
+
+private:
+    struct State;
+    explicit OtlpHttpSink(std::shared_ptr<State> state) noexcept;
+
+    std::shared_ptr<State> state_;
+};
+
+} // namespace weft

@@ -1,0 +1,423 @@
+#include <weft/exporters/drain.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <set>
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::seconds housekeeping_interval{1};
+
+template <class T>
+std::string range_problem(std::string_view field, T value, T low, T high, std::string_view unit) {
+    if (value >= low && value <= high) { return {}; }
+    return fmt::format(
+        "BatchOptions::{} is {}: allowed is {} to {}{}", field, value, low, high, unit);
+}
+
+} // namespace
+
+std::string problem_in(const BatchOptions& options) {
+    using Ms = std::int64_t;
+    for (auto problem :
+         {range_problem<std::size_t>("records_max", options.records_max, 1, 1u << 20, ""),
+          range_problem<std::size_t>("bytes_max", options.bytes_max, 1024, 32u << 20, " bytes"),
+          range_problem<Ms>("delay", options.delay.count(), 0, 86'400'000, " ms"),
+          range_problem<std::size_t>(
+              "queue_bytes", options.queue_bytes, 64u << 10, 256u << 20, " bytes"),
+          range_problem<std::size_t>(
+              "waiting_bytes_max", options.waiting_bytes_max, 1024, 1u << 30, " bytes"),
+          range_problem<Ms>("poll", options.poll.count(), 1, 10'000, " ms"),
+          range_problem<unsigned>("shards", options.shards, 1, 64, "")}) {
+        if (!problem.empty()) { return problem; }
+    }
+    constexpr std::size_t shard_bytes_min = 32u
+                                            << 10; // A record takes an eighth of a ring at most.
+    if (options.queue_bytes / options.shards < shard_bytes_min) {
+        return fmt::format(
+            "BatchOptions::queue_bytes is {} over {} shards: allowed is {} bytes a shard or more",
+            options.queue_bytes, options.shards, shard_bytes_min);
+    }
+    return {};
+}
+
+// Shared with what is under way on the executor, so that the Drain may go while a send ends.
+struct Drain::State : std::enable_shared_from_this<State> {
+    // A closed batch, and how many records had been consumed before its first.
+    struct Waiting {
+        std::shared_ptr<const Batch> batch;
+        std::uint64_t first_record = 0;
+    };
+    struct Counts {
+        std::uint64_t consumed =
+            0; // = exported + rejected + dropped + pending + in_flight, at every unlock.
+        std::uint64_t pending = 0; // In the builder or waiting.
+        std::uint64_t in_flight = 0;
+        std::uint64_t exported = 0;
+        std::uint64_t rejected = 0;
+        std::array<std::uint64_t, drop_reason_count> dropped{};
+    };
+
+    explicit State(Setup&& s)
+        : executor(std::move(s.executor)), queue(s.queue), sink(std::move(s.sink)),
+          sends_max(s.sends_max), options(s.batch), producer_counts(std::move(s.producer_counts)),
+          housekeeping(std::move(s.housekeeping)), log(s.log),
+          builder(s.signal, std::move(s.resource)), timer(executor),
+          descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {}
+
+    const asio::any_io_executor executor;
+    RecordQueue& queue;
+    const std::unique_ptr<OtlpHttpSink> sink;
+    const std::size_t sends_max;
+    const BatchOptions options;
+    const ProducerCounts producer_counts;
+    const Housekeeping housekeeping;
+    Diagnostics& log;
+
+    // The executor's.
+    BatchBuilder builder;
+    std::uint64_t builder_first = 0; // As Waiting::first_record, for the batch being built.
+    TimePoint builder_since{};       // When its first record was consumed.
+    std::deque<Waiting> waiting;
+    std::size_t waiting_bytes = 0;
+    std::multiset<std::uint64_t> sending; // first_record of each batch in flight.
+    std::uint64_t consumed = 0;           // As counts.consumed.
+    std::uint64_t flush_until =
+        0;                // A flush waits for the records before this: their batches close early.
+    bool stopped = false; // Nothing is sent any more.
+    bool ended = false;   // Everything has been counted.
+    bool poked = false;   // Something changed while the loop was not waiting.
+    TimePoint housekeeping_due{};
+    asio::steady_timer timer;               // The loop's.
+    std::list<asio::steady_timer> watchers; // One for each flush that waits.
+    asio::posix::stream_descriptor descriptor;
+
+    mutable std::mutex mutex; // Guards counts: the ledger is read from any thread.
+    Counts counts;
+
+    void poke() {
+        poked = true;
+        timer.cancel();
+    }
+    void progressed() {
+        for (auto& watcher : watchers) { watcher.cancel(); }
+    }
+
+    // Every record before this one is exported, rejected or dropped.
+    [[nodiscard]] std::uint64_t resolved_until() const {
+        std::uint64_t first = builder.empty() ? consumed : builder_first;
+        if (!waiting.empty()) { first = std::min(first, waiting.front().first_record); }
+        if (!sending.empty()) { first = std::min(first, *sending.begin()); }
+        return first;
+    }
+
+    [[nodiscard]] bool builder_full() const {
+        return builder.records() >= options.records_max || builder.bytes() >= options.bytes_max;
+    }
+
+    void drop_pending(std::uint64_t records, DropReason reason) {
+        const std::lock_guard lock(mutex);
+        counts.pending -= records;
+        counts.dropped[static_cast<std::size_t>(reason)] += records;
+    }
+
+    void close_batch() {
+        const auto records = builder.records();
+        try {
+            waiting.push_back({builder.finish(), builder_first});
+            waiting_bytes += waiting.back().batch->body.size();
+        } catch (const std::bad_alloc&) {
+            builder.clear();
+            drop_pending(records, DropReason::encode_failed);
+            log.report(
+                DiagnosticLevel::error, "batch_no_memory",
+                "no memory for a batch: its records are dropped");
+        }
+    }
+
+    // While this much waits, the queue is left alone, and its producers need not wake us.
+    [[nodiscard]] bool is_blocked() const { return waiting_bytes >= options.waiting_bytes_max; }
+
+    // Fills at most one batch from the rings. Returns whether anything was there.
+    bool consume() {
+        if (is_blocked()) { return false; }
+        std::uint64_t taken = 0;
+        std::uint64_t failed = 0;
+        bool full = false;
+        queue.consume([&](std::span<const std::byte> payload) {
+            Record record;
+            std::memcpy(&record.header, payload.data(), sizeof record.header);
+            record.body = payload.subspan(sizeof record.header);
+            full = builder_full() ||
+                   (!builder.empty() && builder.bytes() + record.body.size() > options.bytes_max);
+            if (full) { return false; }
+            if (builder.empty()) {
+                builder_first = consumed + taken;
+                builder_since = Clock::now();
+            }
+            ++taken;
+            try {
+                builder.add(record);
+            } catch (const std::bad_alloc&) { ++failed; }
+            return true;
+        });
+        consumed += taken;
+        if (taken != 0) {
+            const std::lock_guard lock(mutex);
+            counts.consumed += taken;
+            counts.pending += taken - failed;
+            counts.dropped[static_cast<std::size_t>(DropReason::encode_failed)] += failed;
+        }
+        if (full || builder_full()) { close_batch(); }
+        return full || taken != 0;
+    }
+
+    void close_if_due() {
+        if (builder.empty()) { return; }
+        const bool flushing = builder_first < flush_until && consumed >= flush_until;
+        if (flushing || Clock::now() - builder_since >= options.delay) { close_batch(); }
+    }
+
+    void start_sends() {
+        while (!waiting.empty() && sending.size() < sends_max) { // Bound: sends_max.
+            sending.insert(waiting.front().first_record);
+            const Waiting next = std::move(waiting.front());
+            waiting.pop_front();
+            const auto first = next.first_record;
+            const auto records = next.batch->records;
+            waiting_bytes -= next.batch->body.size();
+            {
+                const std::lock_guard lock(mutex);
+                counts.pending -= records;
+                counts.in_flight += records;
+            }
+            try {
+                asio::co_spawn(
+                    executor, sink->send(next.batch),
+                    [self = shared_from_this(), first,
+                     records](const std::exception_ptr& error, const SendOutcome& outcome) {
+                        self->sent(first, records, error, outcome);
+                    });
+            } catch (const std::bad_alloc&) { sent(first, records, std::current_exception(), {}); }
+        }
+    }
+
+    void sent(
+        std::uint64_t first_record, std::uint64_t records, const std::exception_ptr& error,
+        const SendOutcome& outcome) {
+        {
+            const std::lock_guard lock(mutex);
+            counts.in_flight -= records;
+            if (error) {
+                counts.dropped[static_cast<std::size_t>(DropReason::internal_error)] += records;
+            } else {
+                counts.exported += outcome.exported;
+                counts.rejected += outcome.rejected;
+                counts.dropped[static_cast<std::size_t>(outcome.reason)] += outcome.dropped;
+            }
+        }
+        sending.erase(sending.find(first_record));
+        progressed();
+        poke();
+    }
+
+    // Calls poke() whenever a producer finds the queue past half.
+    void watch_queue() {
+        descriptor.async_wait(
+            asio::posix::stream_descriptor::wait_read,
+            [self = shared_from_this()](boost::system::error_code error) {
+                if (error || self->stopped) { return; }
+                self->queue.disarm();
+                self->poke();
+                self->watch_queue();
+            });
+    }
+
+    void keep_house() {
+        if (!housekeeping || Clock::now() < housekeeping_due) { return; }
+        housekeeping_due = Clock::now() + housekeeping_interval;
+        housekeeping();
+    }
+
+    [[nodiscard]] TimePoint next_look() const {
+        TimePoint at = Clock::now() + options.poll;
+        if (!builder.empty()) { at = std::min(at, builder_since + options.delay); }
+        return at;
+    }
+
+    // One turn of the loop. Returns whether the queue may hold more. An error costs the turn, not the drain.
+    bool work() {
+        try {
+            const bool more = consume();
+            close_if_due();
+            start_sends();
+            keep_house();
+            return more;
+        } catch (const std::exception& error) {
+            log.report(DiagnosticLevel::error, "drain", error.what());
+            return false;
+        }
+    }
+
+    asio::awaitable<void> loop() {
+        while (!stopped) { // Ends with shutdown.
+            const bool more = work();
+            progressed(); // Also a flush of an empty queue waits for no more than this.
+            if (more) {
+                // A whole batch was there: look again soon, but let sends and flushes run first.
+                co_await asio::post(executor, asio::use_awaitable);
+                continue;
+            }
+            if (!std::exchange(poked, false)) {
+                if (!is_blocked()) { queue.arm(); }
+                timer.expires_at(next_look());
+                co_await timer.async_wait(as_result);
+                poked = false;
+            }
+        }
+    }
+
+    // Waits until the condition holds, looking whenever something has changed. False at the deadline.
+    template <class Condition>
+    asio::awaitable<bool> wait_until(Condition condition, TimePoint deadline) {
+        // Takes itself off the list also when the coroutine is destroyed while it waits.
+        struct Watcher {
+            std::list<asio::steady_timer>& list;
+            std::list<asio::steady_timer>::iterator timer;
+            ~Watcher() { list.erase(timer); }
+        };
+        while (!condition()) {
+            if (Clock::now() >= deadline) { co_return false; }
+            const Watcher watcher{watchers, watchers.emplace(watchers.end(), executor, deadline)};
+            co_await watcher.timer->async_wait(as_result);
+        }
+        co_return true;
+    }
+
+    // True once everything accepted before the call is exported, rejected or dropped. Shards are emptied in any order,
+    // so that a count of records does not tell: first each shard must have given up what it held, then whatever has
+    // been consumed by then must have come to its end.
+    asio::awaitable<bool> wait_resolved(TimePoint deadline) {
+        const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+        const auto is_over = [&] {
+            return stopped || cancellation.cancelled() != asio::cancellation_type::none;
+        };
+        const auto mark = queue.mark();
+        poke();
+        co_await wait_until([&] { return is_over() || queue.has_consumed(mark); }, deadline);
+        if (!queue.has_consumed(mark)) { co_return false; }
+        const auto target = consumed;
+        flush_until = std::max(flush_until, target);
+        poke();
+        co_await wait_until([&] { return is_over() || resolved_until() >= target; }, deadline);
+        co_return resolved_until() >= target;
+    }
+
+    // The first caller stops everything, others wait until it has.
+    asio::awaitable<void> stop() {
+        // Completions are on their way through the executor and only need to run.
+        const auto give_up = Clock::now() + std::chrono::seconds(1);
+        if (std::exchange(stopped, true)) {
+            co_await wait_until([&] { return ended; }, give_up);
+            co_return;
+        }
+        co_await sink->stop(Clock::now());
+        co_await wait_until([&] { return sending.empty(); }, give_up);
+        drop_the_rest();
+        ended = true;
+        poke();
+        progressed();
+        boost::system::error_code ignored;
+        descriptor.close(ignored);
+    }
+
+    // After the last flush: whatever has not been sent by now is not going to be.
+    void drop_the_rest() {
+        std::uint64_t left = builder.records();
+        for (const auto& next : waiting) { left += next.batch->records; }
+        builder.clear();
+        waiting.clear();
+        waiting_bytes = 0;
+        drop_pending(left, DropReason::shutdown);
+        std::uint64_t in_ring = 0;
+        queue.consume([&](std::span<const std::byte>) { return ++in_ring, true; });
+        consumed += in_ring;
+        const std::lock_guard lock(mutex);
+        counts.consumed += in_ring;
+        counts.dropped[static_cast<std::size_t>(DropReason::shutdown)] += in_ring;
+    }
+
+    [[nodiscard]] Ledger ledger() const {
+        Ledger ledger;
+        std::uint64_t consumed_then = 0;
+        {
+            const std::lock_guard lock(mutex);
+            consumed_then = counts.consumed;
+            ledger.exported = counts.exported;
+            ledger.rejected = counts.rejected;
+            ledger.dropped = counts.dropped;
+            ledger.in_flight = counts.in_flight;
+            ledger.queued = counts.pending;
+        }
+        const auto accepted = queue.records_accepted(); // After consumed: never less than it.
+        ledger.created = accepted;
+        ledger.queued += accepted - consumed_then;
+        if (producer_counts) { producer_counts(ledger); }
+        return ledger;
+    }
+
+    static FlushReport report_since(const Ledger& before, const Ledger& after, bool complete) {
+        return {
+            .complete = complete,
+            .exported = after.exported - before.exported,
+            .rejected = after.rejected - before.rejected,
+            .dropped = after.dropped_total() - before.dropped_total(),
+            .pending = after.queued + after.in_flight};
+    }
+};
+
+Drain::Drain(Setup setup) : state_(std::make_shared<State>(std::move(setup))) {}
+Drain::~Drain() = default;
+
+asio::awaitable<void> Drain::run() {
+    const auto state = state_;
+    state->watch_queue();
+    co_await state->loop();
+}
+
+asio::awaitable<FlushReport> Drain::flush(TimePoint deadline) {
+    const auto state = state_;
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const auto before = state->ledger();
+    const bool complete = co_await state->wait_resolved(deadline);
+    co_return State::report_since(before, state->ledger(), complete);
+}
+
+asio::awaitable<FlushReport> Drain::shutdown(TimePoint deadline) {
+    const auto state = state_;
+    // Whoever cancels wants it sooner, not half done.
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const auto before = state->ledger();
+    const bool complete = co_await state->wait_resolved(deadline);
+    co_await state->stop();
+    co_return State::report_since(before, state->ledger(), complete);
+}
+
+Ledger Drain::ledger() const { return state_->ledger(); }
+
+} // namespace weft

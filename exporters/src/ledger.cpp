@@ -1,0 +1,21 @@
+#include <weft/exporters/ledger.hpp>
+
+#include <fmt/format.h>
+
+namespace weft {
+
+std::string Ledger::to_json() const {
+    std::string reasons;
+    for (std::size_t i = 0; i < dropped.size(); ++i) {
+        if (dropped[i] == 0) { continue; }
+        if (!reasons.empty()) { reasons += ", "; }
+        reasons += fmt::format("\"{}\": {}", name(static_cast<DropReason>(i)), dropped[i]);
+    }
+    return fmt::format(
+        "{{\"created\": {}, \"exported\": {}, \"rejected\": {}, \"dropped\": {{{}}}, \"queued\": "
+        "{}, "
+        "\"in_flight\": {}, \"spooled\": {}}}",
+        created, exported, rejected, reasons, queued, in_flight, spooled);
+}
+
+} // namespace weft
