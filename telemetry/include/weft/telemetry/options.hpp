@@ -1,0 +1,69 @@
+#pragma once
+#include <weft/exporters/batch_options.hpp>
+#include <weft/exporters/compression.hpp>
+#include <weft/exporters/header_list.hpp>
+#include <weft/exporters/retry.hpp>
+#include <weft/runtime/diagnostics.hpp>
+#include <weft/signals/limits.hpp>
+#include <weft/signals/resource.hpp>
+#include <weft/signals/sampler.hpp>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft {
+
+enum class ExporterKind : std::uint8_t { otlp, none };
+
+/// Where and how OTLP requests are sent. Source: OTLP exporter specification, "Configuration Options".
+struct OtlpOptions {
+    std::string endpoint = "http://localhost:4318"; ///< Base URL: `v1/traces` is appended.
+    std::string traces_endpoint; ///< Used exactly as given, instead of `endpoint`. Empty: not set.
+    std::vector<HeaderField> headers; ///< Sent with each request.
+    Compression compression = Compression::none;
+    std::optional<int> compression_level;     ///< Unset: the compression's fast level.
+    std::chrono::milliseconds timeout{10000}; ///< Of one attempt.
+    std::size_t connections = 2;              ///< Most requests in flight. 1 to 64.
+    RetryPolicy retry;
+};
+
+/// Everything a Runtime can be told. Defaults are the OpenTelemetry specification's unless a comment says "ours".
+struct Options {
+    bool disabled =
+        false; ///< No telemetry at all: every call is one branch. Propagation still passes through.
+    std::string service_name; ///< Empty: from `resource`, else unknown_service:<executable>.
+    Resource resource;        ///< Laid over what is detected.
+    Sampler sampler = Sampler::parent_based(Sampler::always_on());
+    SpanLimits span_limits;
+    ExporterKind traces_exporter = ExporterKind::otlp;
+    OtlpOptions otlp;
+    BatchOptions batch;
+    unsigned threads = 1; ///< That Runtime::run() runs the io_context on. 1 to 256. Ours.
+    bool make_default =
+        true; ///< Spans that name no runtime go here, unless another runtime was first. Ours.
+    std::chrono::milliseconds shutdown_timeout{
+        5000}; ///< For the destructor and the end of run(). Ours.
+    std::chrono::milliseconds stop_grace{
+        5000}; ///< From a stop signal until run() gives up waiting for work. Ours.
+};
+
+/// What is wrong with the options, naming the field and what is allowed; empty if nothing is.
+[[nodiscard]] std::string problem_in(const Options& options);
+
+/// Looks up an environment variable: null when absent.
+using Environment = std::function<const char*(const char* name)>;
+
+/// The options that the OTEL_* variables ask for. A bad value is reported as one line that names the variable, the value
+/// (never a header's) and what is allowed, and counts as unset; unknown variables are left alone. A line is a warning in
+/// the library's own log (`diagnostics()`), whose level OTEL_LOG_LEVEL sets.
+/// Threads: any, while nobody changes the environment. Source: OpenTelemetry environment variable specification.
+[[nodiscard]] Options options_from_env();
+/// As above, from any source and with the lines as values. Changes nothing else.
+[[nodiscard]] Options options_from_env(
+    const Environment& environment, std::vector<std::string>& problems);
+
+} // namespace weft

@@ -1,0 +1,77 @@
+#pragma once
+#include <weft/exporters/ledger.hpp>
+#include <weft/runtime/executor.hpp>
+#include <weft/runtime/host.hpp>
+#include <weft/signals/span.hpp>
+#include <weft/telemetry/options.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace weft {
+
+/// The telemetry of one program: where its spans go, from start to a clean end.
+///
+///     weft::Runtime runtime(weft::options_from_env());
+///     weft::co_spawn(runtime, serve(), asio::detached);
+///     return runtime.run();
+///
+/// The first Runtime is the process's default: `weft::Span` and namespace-scope tracers report to it. Others are for
+/// tracers made by `tracer()`. Export runs on one thread of the Runtime's own, never on the io_context of the program.
+/// Threads: construct and destroy anywhere but on that export thread; the rest as each member says.
+class Runtime {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// Owns an io_context. Errors: std::invalid_argument, naming the option; std::system_error without a thread.
+    explicit Runtime(Options options = {});
+    /// Uses the program's io_context. Lifetime: `context` outlives the Runtime.
+    explicit Runtime(asio::io_context& context, Options options = {});
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+    /// Shuts down within Options::shutdown_timeout if nobody has. Spans that end later are counted no-ops.
+    ~Runtime();
+
+    [[nodiscard]] asio::io_context& io_context() noexcept;
+    /// The io_context's own executor, without a context: `asio::co_spawn` of a `weft::Task` on it does not compile,
+    /// because the context would be lost; `weft::co_spawn` does.
+    [[nodiscard]] asio::io_context::executor_type get_executor() noexcept;
+    [[nodiscard]] Host& host() noexcept;
+    operator Host&() noexcept { return host(); }
+
+    /// Runs the io_context on Options::threads threads until it is out of work, or SIGINT, SIGTERM or stop() ends it:
+    /// then the stop hooks run (servers finish what they have), for at most Options::stop_grace, telemetry is shut
+    /// down, and, when WEFT_LEDGER=json, the ledger is printed on stderr as one line.
+    /// Returns 0, or 1 when a handler threw (the exception's text is on stderr).
+    int run();
+    /// Makes run() end as a signal would. Threads: any.
+    void stop() noexcept;
+
+    /// A tracer that reports to this runtime. Lifetime: of the texts; the tracer may outlive the runtime.
+    [[nodiscard]] Tracer tracer(
+        std::string_view name, std::string_view version = {},
+        std::string_view schema_url = {}) const noexcept;
+
+    /// Exports everything that has ended, or as much as the deadline allows. Never blocks the caller's loop.
+    [[nodiscard]] Task<FlushReport> flush(TimePoint deadline);
+    [[nodiscard]] Task<FlushReport> flush(std::chrono::milliseconds within);
+    /// As flush, then stops for good: what is left is dropped and counted. Later calls report an empty, complete flush.
+    [[nodiscard]] Task<FlushReport> shutdown(TimePoint deadline);
+    [[nodiscard]] Task<FlushReport> shutdown(std::chrono::milliseconds within);
+    /// As above, for threads that may wait. Errors: Errc::wrong_thread on the export thread, which would wait for itself.
+    Result<FlushReport> flush_blocking(std::chrono::milliseconds within);
+    Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within);
+
+    /// Where every span is. Threads: any. Cost: a mutex and a few sums.
+    [[nodiscard]] Ledger ledger() const;
+    /// `{"service": "...", "spans": {...}}`.
+    [[nodiscard]] std::string ledger_json() const;
+    [[nodiscard]] const std::string& service_name() const noexcept;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_; // Shared with stop requests on their way through the io_context.
+};
+
+} // namespace weft

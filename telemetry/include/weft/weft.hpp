@@ -1,0 +1,9 @@
+#pragma once
+// The daily API: coroutines that carry their context, spans, and the runtime they report to.
+// HTTP is apart: <weft/http/server.hpp>, <weft/http/client.hpp>. Propagation: <weft/propagation/propagate.hpp>.
+
+#include <weft/runtime/executor.hpp>
+#include <weft/runtime/operators.hpp>
+#include <weft/runtime/spawn.hpp>
+#include <weft/signals/span.hpp>
+#include <weft/telemetry/runtime.hpp>

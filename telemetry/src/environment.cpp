@@ -1,0 +1,111 @@
+#include "environment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace weft::detail {
+
+std::string lowercase(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        if (c >= 'A' && c <= 'Z') { c = static_cast<char>(c - 'A' + 'a'); }
+    }
+    return lower;
+}
+
+std::string printable_url(std::string_view text) {
+    // Everything before an '@' may be a password, even where the URL is too broken to say so.
+    std::string shown;
+    if (const auto at = text.rfind('@'); at != std::string_view::npos) {
+        const auto colon = text.find(':');
+        const bool has_scheme = colon < at && text.substr(colon, 3) == "://";
+        shown = std::string(text.substr(0, has_scheme ? colon + 3 : 0)) + "***";
+        text.remove_prefix(at);
+    }
+    const auto query = text.find('?');
+    shown += text.substr(0, query);
+    if (query != std::string_view::npos) { shown += "?***"; }
+    return shown;
+}
+
+std::optional<std::string> EnvironmentReader::text(const char* name) {
+    constexpr std::size_t bytes_max =
+        128 * 1024; // What Linux lets one variable of a new process be.
+    const char* value = environment_(name);
+    if (value == nullptr) { return std::nullopt; }
+    std::string_view trimmed(value);
+    if (trimmed.size() > bytes_max) {
+        report_line(
+            fmt::format("{}: allowed is a value of up to 128 KiB; it counts as unset", name));
+        return std::nullopt;
+    }
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    while (!trimmed.empty() && is_blank(trimmed.front())) { trimmed.remove_prefix(1); }
+    while (!trimmed.empty() && is_blank(trimmed.back())) { trimmed.remove_suffix(1); }
+    if (trimmed.empty()) { return std::nullopt; }
+    return std::string(trimmed);
+}
+
+bool EnvironmentReader::boolean(const char* name) {
+    const auto value = text(name);
+    if (!value) { return false; }
+    const auto lower = lowercase(*value);
+    if (lower != "true" && lower != "false") {
+        report(name, *value, "allowed is true or false; it counts as false");
+    }
+    return lower == "true";
+}
+
+std::optional<std::int64_t> EnvironmentReader::integer(
+    const char* name, std::int64_t low, std::int64_t high, std::string_view unit) {
+    const auto value = text(name);
+    if (!value) { return std::nullopt; }
+    std::int64_t number = 0;
+    const char* const end = value->data() + value->size();
+    const auto parsed = std::from_chars(value->data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < low || number > high) {
+        report(
+            name, *value,
+            fmt::format(
+                "allowed is a whole number from {} to {}{}; it counts as unset", low, high, unit));
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::optional<double> EnvironmentReader::ratio(const char* name) {
+    const auto value = text(name);
+    if (!value) { return std::nullopt; }
+    double number = 0;
+    const char* const end = value->data() + value->size();
+    const auto parsed = std::from_chars(value->data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || !(number >= 0.0 && number <= 1.0)) {
+        report(name, *value, "allowed is a number from 0 to 1; 1 is used");
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::optional<std::string> EnvironmentReader::choice(
+    const char* name, const std::vector<std::string_view>& allowed) {
+    const auto value = text(name);
+    if (!value) { return std::nullopt; }
+    auto lower = lowercase(*value);
+    if (std::find(allowed.begin(), allowed.end(), lower) == allowed.end()) {
+        report(
+            name, *value,
+            fmt::format("allowed is {}; it counts as unset", fmt::join(allowed, ", ")));
+        return std::nullopt;
+    }
+    return lower;
+}
+
+void EnvironmentReader::report(
+    std::string_view name, std::string_view value, std::string_view remedy) {
+    problems_.push_back(fmt::format("{}=\"{}\": {}", name, printable(value, 200), remedy));
+}
+
+} // namespace weft::detail

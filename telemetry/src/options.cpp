@@ -1,0 +1,309 @@
+#include "environment.hpp"
+#include "traces_sink.hpp"
+
+#include <weft/exporters/url.hpp>
+#include <weft/telemetry/options.hpp>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <limits>
+
+namespace weft {
+namespace {
+
+using detail::EnvironmentReader;
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr std::int64_t int_max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t day_ms = 86'400'000;
+// The specification bounds the queue in records, ours is bounded in bytes: docs/decisions/0005.
+constexpr std::int64_t queue_bytes_per_record = 1024;
+// The ranges of BatchOptions.
+constexpr std::int64_t queue_bytes_min = 64 << 10;
+constexpr std::int64_t queue_bytes_max = 256 << 20;
+constexpr std::int64_t records_max = 1 << 20;
+
+// Percent-decodes a resource attribute's key or value. Null on a bad sequence.
+std::optional<std::string> percent_decode(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        std::uint8_t byte = 0;
+        if (i + 2 >= text.size() || !detail::read_hex(text.substr(i + 1, 2), &byte, 1, true)) {
+            return std::nullopt;
+        }
+        out += static_cast<char>(byte);
+        i += 2;
+    }
+    return out;
+}
+
+std::string_view trim(std::string_view text) {
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    while (!text.empty() && is_blank(text.front())) { text.remove_prefix(1); }
+    while (!text.empty() && is_blank(text.back())) { text.remove_suffix(1); }
+    return text;
+}
+
+// Source: Resource SDK, "Specifying resource information via an environment variable": any error discards all of it.
+void read_resource(EnvironmentReader& env, Options& options) {
+    if (const auto list = env.text("OTEL_RESOURCE_ATTRIBUTES")) {
+        Resource resource;
+        bool good = true;
+        std::string_view rest = *list;
+        while (!rest.empty() && good) { // Bound: each turn takes one pair off.
+            const auto comma = rest.find(',');
+            const auto pair = trim(rest.substr(0, comma));
+            rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+            if (pair.empty()) { continue; }
+            const auto equals = pair.find('=');
+            const auto key = percent_decode(trim(pair.substr(0, equals)));
+            const auto value = equals == std::string_view::npos
+                                   ? std::optional<std::string>()
+                                   : percent_decode(trim(pair.substr(equals + 1)));
+            good = key && value && !key->empty();
+            if (good) { resource.set(*key, *value); }
+        }
+        if (good) {
+            options.resource.merge(resource);
+        } else {
+            env.report(
+                "OTEL_RESOURCE_ATTRIBUTES", *list,
+                "allowed is key1=value1,key2=value2 with ',', '=' and '%' percent-encoded; all of "
+                "it is ignored");
+        }
+    }
+    if (const auto name = env.text("OTEL_SERVICE_NAME")) { options.service_name = *name; }
+}
+
+void read_sampler(EnvironmentReader& env, Options& options) {
+    const auto sampler = env.choice(
+        "OTEL_TRACES_SAMPLER", {"always_on", "always_off", "traceidratio", "parentbased_always_on",
+                                "parentbased_always_off", "parentbased_traceidratio"});
+    const auto name = sampler.value_or("parentbased_always_on");
+    const bool takes_ratio = name.ends_with("traceidratio");
+    const double ratio = takes_ratio ? env.ratio("OTEL_TRACES_SAMPLER_ARG").value_or(1.0) : 1.0;
+    const Sampler root = takes_ratio                    ? Sampler::trace_id_ratio(ratio)
+                         : name.ends_with("always_off") ? Sampler::always_off()
+                                                        : Sampler::always_on();
+    options.sampler = name.starts_with("parentbased_") ? Sampler::parent_based(root) : root;
+}
+
+void read_limit(EnvironmentReader& env, const char* name, std::uint32_t& limit) {
+    if (const auto value = env.integer(name, 0, int_max, "")) {
+        limit = static_cast<std::uint32_t>(*value);
+    }
+}
+
+// The general limits first: the span's own override them.
+void read_limits(EnvironmentReader& env, SpanLimits& limits) {
+    read_limit(env, "OTEL_ATTRIBUTE_COUNT_LIMIT", limits.attribute_count);
+    limits.event_attribute_count = limits.attribute_count;
+    limits.link_attribute_count = limits.attribute_count;
+    read_limit(env, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", limits.attribute_value_length);
+    read_limit(env, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits.attribute_count);
+    read_limit(env, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", limits.attribute_value_length);
+    read_limit(env, "OTEL_SPAN_EVENT_COUNT_LIMIT", limits.event_count);
+    read_limit(env, "OTEL_SPAN_LINK_COUNT_LIMIT", limits.link_count);
+    read_limit(env, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", limits.event_attribute_count);
+    read_limit(env, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits.link_attribute_count);
+}
+
+// Source: environment variable specification, "Type-specific guidance": 0 to 2^31 - 1 at least, so that what is more than
+// we can use is as good as our most.
+std::optional<Milliseconds> read_duration(
+    EnvironmentReader& env, const char* name, std::int64_t most_ms) {
+    const auto ms = env.integer(name, 0, int_max, " ms");
+    if (!ms) { return std::nullopt; }
+    return Milliseconds(std::min(*ms, most_ms));
+}
+
+void read_batch(EnvironmentReader& env, Options& options) {
+    auto& batch = options.batch;
+    if (const auto delay = read_duration(env, "OTEL_BSP_SCHEDULE_DELAY", day_ms)) {
+        batch.delay = *delay;
+    }
+    const auto queue = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1, int_max, " spans");
+    if (queue) {
+        batch.queue_bytes = static_cast<std::size_t>(
+            std::clamp(*queue * queue_bytes_per_record, queue_bytes_min, queue_bytes_max));
+    }
+    if (const auto size =
+            env.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, queue.value_or(int_max), " spans")) {
+        batch.records_max = static_cast<std::size_t>(std::min(*size, records_max));
+    } else if (queue) {
+        batch.records_max =
+            static_cast<std::size_t>(std::min<std::int64_t>(*queue, BatchOptions().records_max));
+    }
+    if (const auto timeout = read_duration(env, "OTEL_BSP_EXPORT_TIMEOUT", 7 * day_ms)) {
+        options.otlp.retry.max_elapsed =
+            *timeout == Milliseconds(0) ? Milliseconds(7 * day_ms) : *timeout; // 0: none.
+    }
+}
+
+// The signal's own variable, else the general one.
+std::pair<const char*, std::optional<std::string>> either(
+    EnvironmentReader& env, const char* own, const char* general) {
+    if (auto value = env.text(own)) { return {own, std::move(value)}; }
+    return {general, env.text(general)};
+}
+
+struct Endpoint {
+    const char* variable;
+    std::string text;
+    UrlScheme scheme;
+};
+
+std::optional<Endpoint> read_endpoint(EnvironmentReader& env, const char* variable) {
+    auto text = env.text(variable);
+    if (!text) { return std::nullopt; }
+    const auto url = parse_url(*text);
+    if (!url) {
+        env.report(
+            variable, detail::printable_url(*text),
+            "allowed is an absolute http URL such as http://localhost:4318, without a user name; "
+            "it counts as unset");
+        return std::nullopt;
+    }
+    return Endpoint{variable, std::move(*text), url->scheme};
+}
+
+void read_endpoints(EnvironmentReader& env, Options& options) {
+    const auto general = read_endpoint(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
+    const auto own = read_endpoint(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    if (general) { options.otlp.endpoint = general->text; }
+    if (own) { options.otlp.traces_endpoint = own->text; }
+    const auto& in_force = own ? own : general;
+    if (in_force && in_force->scheme == UrlScheme::https && detail::exports_traces(options)) {
+        env.report(
+            in_force->variable, detail::printable_url(in_force->text),
+            "https is not built in yet, allowed is an absolute http URL such as "
+            "http://localhost:4318; nothing is exported");
+        options.traces_exporter = ExporterKind::none;
+    }
+}
+
+void read_otlp(EnvironmentReader& env, OtlpOptions& otlp) {
+    if (const auto [name, list] =
+            either(env, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
+        list) {
+        auto parsed = parse_header_list(*list);
+        otlp.headers = std::move(parsed.fields);
+        for (const auto& error : parsed.errors) {
+            env.report_line(fmt::format("{}: {}", name, error));
+        }
+    }
+    for (const char* name :
+         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"}) {
+        if (const auto choice = env.choice(name, {"none", "gzip", "zstd"})) {
+            otlp.compression = parse_compression(*choice).value_or(otlp.compression);
+            break;
+        }
+    }
+    for (const char* name : {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"}) {
+        if (const auto timeout = read_duration(env, name, day_ms)) {
+            otlp.timeout = *timeout;
+            break;
+        }
+    }
+    const auto [name, protocol] =
+        either(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
+    if (protocol && detail::lowercase(*protocol) != "http/protobuf") {
+        env.report(name, *protocol, "allowed is http/protobuf; that is used");
+    }
+}
+
+} // namespace
+
+Options options_from_env(const Environment& environment, std::vector<std::string>& problems) {
+    EnvironmentReader env(environment, problems);
+    Options options;
+    options.disabled = env.boolean("OTEL_SDK_DISABLED");
+    read_resource(env, options);
+    read_sampler(env, options);
+    read_limits(env, options.span_limits);
+    read_batch(env, options);
+    read_otlp(env, options.otlp);
+    if (const auto exporter = env.choice("OTEL_TRACES_EXPORTER", {"otlp", "none"})) {
+        options.traces_exporter = *exporter == "none" ? ExporterKind::none : ExporterKind::otlp;
+    }
+    read_endpoints(env, options);
+    if (const auto level = env.text("OTEL_LOG_LEVEL"); level && !parse_diagnostic_level(*level)) {
+        env.report(
+            "OTEL_LOG_LEVEL", *level, "allowed is none, error, warn, info, debug; info is used");
+    }
+    return options;
+}
+
+Options options_from_env() {
+    const Environment environment = [](const char* name) { return std::getenv(name); };
+    std::vector<std::string> problems;
+    auto options = options_from_env(environment, problems);
+    std::vector<std::string> reported_already;
+    if (const auto level =
+            EnvironmentReader(environment, reported_already).text("OTEL_LOG_LEVEL")) {
+        diagnostics().set_level(parse_diagnostic_level(*level).value_or(DiagnosticLevel::info));
+    }
+    for (const auto& problem : problems) {
+        diagnostics().report(
+            DiagnosticLevel::warning, problem, problem); // Keyed by itself: each is shown.
+    }
+    return options;
+}
+
+detail::TracesSink detail::traces_sink(const OtlpOptions& otlp) {
+    const bool own = !otlp.traces_endpoint.empty();
+    const auto& text = own ? otlp.traces_endpoint : otlp.endpoint;
+    const auto url = own ? otlp_signal_endpoint(text) : otlp_endpoint(text, Signal::traces);
+    TracesSink sink;
+    if (!url || url->scheme != UrlScheme::http) {
+        sink.problem = fmt::format(
+            "Options::otlp.{} is \"{}\": {}allowed is an absolute http URL such as "
+            "http://localhost:4318",
+            own ? "traces_endpoint" : "endpoint", printable(printable_url(text), 200),
+            url ? "https is not built in yet, " : "");
+        return sink;
+    }
+    sink.options.url = *url;
+    sink.options.headers = otlp.headers;
+    sink.options.compression = otlp.compression;
+    sink.options.compression_level = otlp.compression_level;
+    sink.options.timeout = otlp.timeout;
+    sink.options.connections = otlp.connections;
+    sink.options.retry = otlp.retry;
+    if (const auto problem = problem_in(sink.options); !problem.empty()) {
+        sink.problem = "Options::otlp." + problem;
+    }
+    return sink;
+}
+
+std::string problem_in(const Options& options) {
+    if (options.threads < 1 || options.threads > 256) {
+        return fmt::format("Options::threads is {}: allowed is 1 to 256", options.threads);
+    }
+    if (options.shutdown_timeout.count() < 0 || options.shutdown_timeout.count() > day_ms) {
+        return fmt::format(
+            "Options::shutdown_timeout is {} ms: allowed is 0 to {} ms",
+            options.shutdown_timeout.count(), day_ms);
+    }
+    if (options.stop_grace.count() < 0 || options.stop_grace.count() > day_ms) {
+        return fmt::format(
+            "Options::stop_grace is {} ms: allowed is 0 to {} ms", options.stop_grace.count(),
+            day_ms);
+    }
+    if (options.span_limits.attribute_value_depth < 1 ||
+        options.span_limits.attribute_value_depth > 64) {
+        return fmt::format(
+            "Options::span_limits.attribute_value_depth is {}: allowed is 1 to 64",
+            options.span_limits.attribute_value_depth);
+    }
+    if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
+    return detail::exports_traces(options) ? detail::traces_sink(options.otlp).problem
+                                           : std::string();
+}
+
+} // namespace weft

@@ -1,0 +1,332 @@
+#include "service_thread.hpp"
+#include "traces_sink.hpp"
+
+#include <weft/exporters/drain.hpp>
+#include <weft/runtime/clock.hpp>
+#include <weft/runtime/spawn.hpp>
+#include <weft/signals/detail/trace_provider.hpp>
+#include <weft/telemetry/runtime.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Providers outlive their runtimes (see TraceProvider). Reachable from here, so that leak checkers see the intent.
+detail::TraceProvider& keep_for_ever(std::unique_ptr<detail::TraceProvider> provider) {
+    static std::mutex& mutex = *new std::mutex; // Guards kept.
+    static auto& kept = *new std::vector<std::unique_ptr<detail::TraceProvider>>;
+    const std::lock_guard lock(mutex);
+    kept.push_back(std::move(provider));
+    return *kept.back();
+}
+
+Resource make_resource(const Options& options) {
+    Resource resource = Resource::detect();
+    resource.merge(options.resource);
+    if (!options.service_name.empty()) { resource.set("service.name", options.service_name); }
+    return resource;
+}
+
+Clock::time_point from_now(std::chrono::milliseconds within) noexcept {
+    const auto now = Clock::now();
+    const auto most =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::time_point::max() - now);
+    return now + std::clamp(within, std::chrono::milliseconds(0), most);
+}
+
+void add_producer_counts(const detail::TraceProvider& provider, Ledger& ledger) {
+    const auto add = [&](const std::atomic<std::uint64_t>& counter, DropReason reason) {
+        const auto count = counter.load(std::memory_order_relaxed); // An independent counter.
+        ledger.created += count;
+        ledger.dropped[static_cast<std::size_t>(reason)] += count;
+    };
+    add(provider.dropped_queue_full, DropReason::queue_full);
+    add(provider.dropped_record_too_large, DropReason::record_too_large);
+    add(provider.dropped_after_shutdown, DropReason::shutdown);
+    add(provider.dropped_no_memory, DropReason::encode_failed);
+}
+
+void run_on_threads(unsigned threads, const std::function<void()>& work) {
+    std::vector<std::thread> others;
+    others.reserve(threads);
+    try {
+        for (unsigned i = 1; i < threads; ++i) { others.emplace_back(work); }
+    } catch (const std::system_error& error) {
+        diagnostics().report(
+            DiagnosticLevel::error, "runtime.threads",
+            fmt::format(
+                "only {} of {} threads could be started: {}", others.size() + 1, threads,
+                error.what()));
+    }
+    work();
+    for (auto& thread : others) { thread.join(); }
+}
+
+} // namespace
+
+struct Runtime::State : std::enable_shared_from_this<State> {
+    State(asio::io_context* borrowed, Options&& given)
+        : options(std::move(given)),
+          owned(
+              borrowed == nullptr
+                  ? std::make_unique<asio::io_context>(
+                        options.threads == 1 ? 1 : static_cast<int>(options.threads))
+                  : nullptr),
+          context(borrowed != nullptr ? *borrowed : *owned), host(context) {
+        if (auto problem = problem_in(options); !problem.empty()) {
+            throw std::invalid_argument(problem);
+        }
+        const Resource resource = make_resource(options);
+        service_name = resource.text("service.name");
+        if (detail::exports_traces(options)) { start_traces(resource); }
+    }
+
+    void start_traces(const Resource& resource) {
+        calibrate_clock();
+        service.emplace();
+        auto sink = OtlpHttpSink::create(
+            service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
+            diagnostics());
+        if (!sink) {
+            throw std::invalid_argument(fmt::format(
+                "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
+                sink.error().message()));
+        }
+        provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
+            options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards));
+        drain = std::make_unique<Drain>(Drain::Setup{
+            .executor = service->io_context().get_executor(),
+            .signal = Signal::traces,
+            .queue = provider->queue,
+            .resource = {resource.encoded(), resource.schema_url},
+            .sink = std::move(*sink),
+            .sends_max = options.otlp.connections,
+            .batch = options.batch,
+            .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
+            .housekeeping = refresh_wall_offset,
+            .log = diagnostics()});
+        drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
+        if (options.make_default) {
+            detail::TraceProvider* nobody = nullptr;
+            // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
+            detail::default_provider.compare_exchange_strong(
+                nobody, provider, std::memory_order_release, std::memory_order_relaxed);
+        }
+    }
+
+    // From now on spans of this runtime go nowhere. True for the first caller.
+    bool close() noexcept {
+        if (provider == nullptr) { return false; }
+        auto* self = provider;
+        // relaxed on both: see TraceProvider::accepting; a late reader finds a provider that says "closed".
+        detail::default_provider.compare_exchange_strong(
+            self, nullptr, std::memory_order_relaxed, std::memory_order_relaxed);
+        return provider->accepting.exchange(false, std::memory_order_relaxed); // As above.
+    }
+
+    asio::awaitable<FlushReport> flush_here(TimePoint deadline) { return drain->flush(deadline); }
+    asio::awaitable<FlushReport> shutdown_here(TimePoint deadline) {
+        return drain->shutdown(deadline);
+    }
+
+    // The work keeps its own deadline; the bound here is for an export thread that is not there any more, as in a
+    // forked child.
+    Result<FlushReport> wait_for(asio::awaitable<FlushReport> work, TimePoint deadline) {
+        constexpr std::chrono::seconds patience{2};
+        auto report = asio::co_spawn(service->io_context(), std::move(work), asio::use_future);
+        const bool answers = deadline > TimePoint::max() - patience ||
+                             report.wait_until(deadline + patience) == std::future_status::ready;
+        if (answers) { return report.get(); }
+        const Ledger ledger = drain->ledger();
+        return FlushReport{.complete = false, .pending = ledger.queued + ledger.in_flight};
+    }
+
+    void begin_stop() {
+        // relaxed: only one may be the first; run() reads it, and the deadline, after it has joined the threads.
+        if (stopping.exchange(true, std::memory_order_relaxed)) { return; }
+        stop_deadline = Clock::now() + options.stop_grace;
+        weft::co_spawn(context, host.stop(), [](const std::exception_ptr&) {
+        });             // Host::stop contains exceptions.
+        context.stop(); // run() goes on with what is left until stop_deadline.
+    }
+
+    void post_stop() {
+        asio::post(context, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) { self->begin_stop(); }
+        });
+    }
+
+    // False when a handler threw: there may be others that can still run.
+    static bool run_until_thrown(const std::function<void()>& run_one_thread) {
+        constexpr const char* line =
+            "weft: error: an exception left a handler of the event loop: %s\n";
+        try {
+            run_one_thread();
+            return true;
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, line, error.what());
+        } catch (...) { std::fprintf(stderr, line, "not a std::exception"); }
+        return false;
+    }
+
+    // Runs the program's loop once, on all its threads. False when a handler threw.
+    bool run_loop(const std::function<void()>& run_one_thread) {
+        std::atomic<bool> good{
+            true}; // Cleared by any thread of the loop, read after they have joined.
+        run_on_threads(options.threads, [&] {
+            while (!run_until_thrown(
+                run_one_thread)) { // Bound: each turn ends a handler; the second time
+                good.store(
+                    false,
+                    std::memory_order_relaxed); // around, stop_deadline. Joined before it is read.
+                begin_stop();
+            }
+        });
+        return good.load(std::memory_order_relaxed); // As above.
+    }
+
+    Options options;
+    std::string service_name;
+    std::unique_ptr<asio::io_context> owned;
+    asio::io_context& context;
+    Host host;
+    detail::TraceProvider* provider = nullptr;
+    std::optional<detail::ServiceThread> service;
+    std::unique_ptr<Drain> drain;
+    std::future<void> drained;
+    // The program's loop:
+    std::atomic<bool> stopping{false}; // Set by whichever thread begins the stop, read by run().
+    Clock::time_point
+        stop_deadline{}; // Written by that thread, read by run() after it has joined all.
+};
+
+Runtime::Runtime(Options options) : state_(std::make_shared<State>(nullptr, std::move(options))) {}
+
+Runtime::Runtime(asio::io_context& context, Options options)
+    : state_(std::make_shared<State>(&context, std::move(options))) {}
+
+Runtime::~Runtime() {
+    if (state_->provider == nullptr) { return; }
+    try {
+        (void)shutdown_blocking(state_->options.shutdown_timeout); // At once if somebody has.
+    } catch (...) {}         // No memory to ask for it: what is left is lost with the process.
+    state_->drain.reset();   // Before its executor goes.
+    state_->service.reset(); // Joins: nothing drains any more.
+    state_->provider->queue.discard();
+}
+
+asio::io_context& Runtime::io_context() noexcept { return state_->context; }
+asio::io_context::executor_type Runtime::get_executor() noexcept {
+    return state_->context.get_executor();
+}
+Host& Runtime::host() noexcept { return state_->host; }
+const std::string& Runtime::service_name() const noexcept { return state_->service_name; }
+
+Tracer Runtime::tracer(
+    std::string_view name, std::string_view version, std::string_view schema_url) const noexcept {
+    return Tracer(name, version, schema_url).bound_to(state_->provider);
+}
+
+int Runtime::run() {
+    State& state = *state_;
+    if (!state.service) { state.service.emplace(); } // Telemetry is off, but stop signals are not.
+    asio::signal_set signals(state.service->io_context(), SIGINT, SIGTERM);
+    signals.async_wait([&state, &signals](boost::system::error_code error, int) {
+        if (error) { return; }
+        state.post_stop();
+        signals.clear(error); // A second signal ends the process at once.
+    });
+    bool good = state.run_loop([&] { state.context.run(); });
+    if (state.stopping.load(std::memory_order_relaxed)) { // See begin_stop.
+        state.context.restart();
+        good = state.run_loop([&] { state.context.run_until(state.stop_deadline); }) && good;
+    }
+    // On the signal set's own thread, which may be about to run its handler.
+    asio::post(state.service->io_context(), asio::use_future([&signals] { signals.cancel(); }))
+        .get();
+    (void)shutdown_blocking(state.options.shutdown_timeout);
+    if (const char* wanted = std::getenv("WEFT_LEDGER");
+        wanted != nullptr && std::string_view(wanted) == "json") {
+        std::fprintf(stderr, "%s\n", ledger_json().c_str());
+    }
+    return good ? 0 : 1;
+}
+
+void Runtime::stop() noexcept {
+    try {
+        state_->post_stop();
+    } catch (const std::bad_alloc&) {
+        diagnostics().report(
+            DiagnosticLevel::error, "runtime.stop", "no memory to ask the event loop to stop");
+    }
+}
+
+Task<FlushReport> Runtime::flush(TimePoint deadline) {
+    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    co_return co_await asio::co_spawn(
+        state_->service->io_context(), state_->flush_here(deadline),
+        asio::use_awaitable_t<Executor>{});
+}
+
+Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
+    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    state_->close();
+    co_return co_await asio::co_spawn(
+        state_->service->io_context(), state_->shutdown_here(deadline),
+        asio::use_awaitable_t<Executor>{});
+}
+
+Task<FlushReport> Runtime::flush(std::chrono::milliseconds within) {
+    return flush(from_now(within));
+}
+Task<FlushReport> Runtime::shutdown(std::chrono::milliseconds within) {
+    return shutdown(from_now(within));
+}
+
+Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
+    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
+    const auto deadline = from_now(within);
+    return state_->wait_for(state_->flush_here(deadline), deadline);
+}
+
+Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
+    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
+    state_->close();
+    const auto deadline = from_now(within);
+    return state_->wait_for(state_->shutdown_here(deadline), deadline);
+}
+
+Ledger Runtime::ledger() const { return state_->drain ? state_->drain->ledger() : Ledger{}; }
+
+std::string Runtime::ledger_json() const {
+    std::string name; // The one field that is not ours: keep the line valid JSON.
+    for (const char c : printable(state_->service_name, 200)) {
+        if (c == '"' || c == '\\') { name += '\\'; }
+        name += c;
+    }
+    return fmt::format("{{\"service\": \"{}\", \"spans\": {}}}", name, ledger().to_json());
+}
+
+} // namespace weft
