@@ -1,0 +1,94 @@
+#include "server_span.hpp"
+
+#include "attribute_list.hpp"
+#include "request_access.hpp"
+#include "server_core.hpp"
+#include "text.hpp"
+
+#include <weft/propagation/propagate.hpp>
+
+#include <array>
+#include <charconv>
+
+namespace weft::http::detail {
+namespace {
+
+std::string_view protocol_version(int version) noexcept { return version == 10 ? "1.0" : "1.1"; }
+
+// "GET /orders/{id}"; long enough for any sensible route, cut otherwise.
+class SpanName {
+public:
+    SpanName(std::string_view method, std::string_view route) noexcept {
+        append(method);
+        if (!route.empty()) {
+            append(" ");
+            append(route);
+        }
+    }
+    [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), chars_}; }
+
+private:
+    void append(std::string_view part) noexcept {
+        part = part.substr(0, text_.size() - chars_);
+        std::copy(part.begin(), part.end(), text_.begin() + static_cast<std::ptrdiff_t>(chars_));
+        chars_ += part.size();
+    }
+    std::array<char, 256> text_;
+    std::size_t chars_ = 0;
+};
+
+} // namespace
+
+void ServerSpan::start(const ServerCore& core, const Request& request, std::string_view route) {
+    const auto parent = w3c::extract(request.headers());
+    // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
+    if (!core.tracer().is_enabled()) {
+        if (parent.is_valid()) { span_ = Span(core.tracer(), "", {}, {.parent = parent}); }
+        return;
+    }
+    const bool known = core.known_methods().contains(request.method());
+    const auto method = known ? request.method() : std::string_view("_OTHER");
+    const SpanName name(known ? method : "HTTP", route);
+    const auto forwarded =
+        core.options().trust_forwarded ? parse_forwarded(request.headers()) : Forwarded{};
+    auto authority_text = forwarded.host;
+    if (authority_text.empty()) { authority_text = RequestAccess::authority(request); }
+    if (authority_text.empty()) { authority_text = request.header("host"); }
+    const auto authority = parse_authority(authority_text);
+    const auto user_agent = request.header("user-agent");
+    std::string scratch;
+
+    AttributeList<16> attributes;
+    attributes.add("http.request.method", method);
+    if (!known) { attributes.add("http.request.method_original", request.method()); }
+    attributes.add("url.path", request.path());
+    if (!request.query().empty()) {
+        attributes.add("url.query", redact_query(request.query(), scratch));
+    }
+    attributes.add("url.scheme", forwarded.scheme.empty() ? "http" : forwarded.scheme);
+    if (!route.empty()) { attributes.add("http.route", route); }
+    if (!authority.host.empty()) { attributes.add("server.address", authority.host); }
+    if (authority.port) { attributes.add("server.port", *authority.port); }
+    attributes.add(
+        "client.address", forwarded.client.empty() ? request.peer_address() : forwarded.client);
+    attributes.add("network.peer.address", request.peer_address());
+    attributes.add("network.peer.port", request.peer_port());
+    attributes.add("network.protocol.version", protocol_version(request.version()));
+    if (!user_agent.empty()) { attributes.add("user_agent.original", user_agent); }
+    span_ = Span(
+        core.tracer(), name.view(), attributes.view(),
+        {.kind = SpanKind::server, .parent = parent});
+}
+
+void ServerSpan::finish(int status) noexcept {
+    if (!span_.is_recording()) { return; }
+    span_.set_attribute("http.response.status_code", status);
+    if (status < 500) { return; }
+    std::array<char, 12> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), status).ptr;
+    span_.set_error({digits.data(), static_cast<std::size_t>(end - digits.data())});
+}
+
+void ServerSpan::abort(std::string_view error_type) noexcept { span_.set_error(error_type); }
+
+} // namespace weft::http::detail
