@@ -1,0 +1,14 @@
+// weft-bench: one file a question, each adding its cases to the suite.
+#pragma once
+#include "harness.hpp"
+#include "shape.hpp"
+
+namespace weft::bench {
+
+void add_span_cases(Suite& suite);
+void add_coroutine_cases(Suite& suite);
+void add_ring_cases(Suite& suite);
+void add_batch_cases(Suite& suite);
+void add_propagation_cases(Suite& suite);
+
+} // namespace weft::bench
