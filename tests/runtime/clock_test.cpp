@@ -1,0 +1,135 @@
+#include <weft/runtime/clock.hpp>
+#include <weft/runtime/manual_clock.hpp>
+
+#include <gtest/gtest.h>
+#include <time.h>
+
+#include <chrono>
+#include <cstdint>
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::int64_t system_clock_ns(clockid_t id) {
+    timespec now{};
+    clock_gettime(id, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+TEST(Clock, CountsOnFromTheMonotonicClockWhenItIsCalibrated) {
+    const auto before = system_clock_ns(CLOCK_MONOTONIC);
+    calibrate_clock();
+    const auto now = steady_now_ns();
+    const auto after = system_clock_ns(CLOCK_MONOTONIC);
+
+    constexpr std::int64_t slack_ns =
+        1'000'000; // The counter's rate is known to a few parts in 100,000.
+    EXPECT_GE(now, before - slack_ns);
+    EXPECT_LE(now, after + slack_ns);
+}
+
+// Goal: the scale is right. Method: both clocks over at least 100 ms; the bound is loose for a busy machine.
+TEST(Clock, RunsAtTheRateOfTheMonotonicClock) {
+    calibrate_clock();
+    const auto reference_start = system_clock_ns(CLOCK_MONOTONIC);
+    const auto start = steady_now_ns();
+    while (system_clock_ns(CLOCK_MONOTONIC) - reference_start < 100'000'000) {}
+    const auto passed = steady_now_ns() - start;
+    const auto reference = system_clock_ns(CLOCK_MONOTONIC) - reference_start;
+
+    const double ratio = static_cast<double>(passed) / static_cast<double>(reference);
+    EXPECT_LT(ratio, 1.01);
+    EXPECT_GT(ratio, 0.9) << "less only where the thread lost the CPU between two readings";
+}
+
+TEST(Clock, NeverRunsBackwards) {
+    calibrate_clock();
+    auto last = steady_now_ns();
+    for (int i = 0; i < 1'000'000; ++i) {
+        const auto now = steady_now_ns();
+        ASSERT_GE(now, last);
+        last = now;
+    }
+}
+
+TEST(Clock, WallTimeIsTheSystemsTime) {
+    calibrate_clock();
+    refresh_wall_offset();
+    const auto before = system_clock_ns(CLOCK_REALTIME);
+    const auto now = steady_now_ns() + wall_offset_ns();
+    const auto after = system_clock_ns(CLOCK_REALTIME);
+
+    constexpr std::int64_t slack_ns = 5'000'000;
+    EXPECT_GE(now, before - slack_ns);
+    EXPECT_LE(now, after + slack_ns);
+}
+
+TEST(Clock, ACounterThatRestartedBelowItsBaseGivesAnEarlierTimeAndNotGarbage) {
+#if defined(__x86_64__)
+    // As after a hibernation: the counter is far below the value it was calibrated at.
+    detail::ClockSource source;
+    source.kind = detail::ClockSource::time_stamp_counter;
+    source.base_ticks = __builtin_ia32_rdtsc() + 3'000'000'000;
+    source.base_ns = 100'000'000'000;
+    source.ns_per_tick_q32 = std::int64_t{1} << 31; // Two ticks a nanosecond.
+    const auto* before =
+        detail::clock_source.exchange(&source, std::memory_order_acq_rel); // As ManualClock.
+    const auto now = steady_now_ns();
+    detail::clock_source.store(before, std::memory_order_release); // As above.
+
+    EXPECT_LT(now, source.base_ns);
+    EXPECT_GT(now, source.base_ns - 1'600'000'000);
+#else
+    GTEST_SKIP() << "no time-stamp counter";
+#endif
+}
+
+TEST(ManualClock, IsWhatTheTestSays) {
+    ManualClock clock(5'000, 1'000'000);
+    EXPECT_EQ(steady_now_ns(), 5'000);
+    EXPECT_EQ(wall_offset_ns(), 1'000'000);
+
+    clock.advance(7ns);
+    EXPECT_EQ(steady_now_ns(), 5'007);
+
+    clock.step_wall(-1ms);
+    EXPECT_EQ(steady_now_ns(), 5'007);
+    EXPECT_EQ(wall_offset_ns(), 0);
+}
+
+TEST(ManualClock, GivesTheRealClockBackWhenItGoes) {
+    calibrate_clock();
+    const auto before = steady_now_ns();
+    const auto offset_before = wall_offset_ns();
+    {
+        ManualClock clock(1);
+        EXPECT_EQ(steady_now_ns(), 1);
+    }
+    EXPECT_GE(steady_now_ns(), before);
+    EXPECT_EQ(wall_offset_ns(), offset_before);
+}
+
+TEST(ManualClock, IsNotDisturbedByCalibrationOrRefresh) {
+    ManualClock clock(1, 42);
+
+    calibrate_clock();
+    refresh_wall_offset();
+
+    EXPECT_EQ(steady_now_ns(), 1);
+    EXPECT_EQ(wall_offset_ns(), 42);
+}
+
+TEST(ManualClock, MayStandInsideAnother) {
+    ManualClock outer(10, 100);
+    {
+        ManualClock inner(20, 200);
+        EXPECT_EQ(steady_now_ns(), 20);
+    }
+    EXPECT_EQ(steady_now_ns(), 10);
+    EXPECT_EQ(wall_offset_ns(), 100);
+}
+
+} // namespace
+} // namespace weft

@@ -1,0 +1,95 @@
+// Recording a span allocates nothing once the pools are warm. Its own binary: `operator new` is
+// replaced.
+
+#include "../support/counted_new.hpp"
+
+#include <weft/signals/span.hpp>
+#include <weft/testing/span_sink.hpp>
+
+#include <gtest/gtest.h>
+
+#include <new>
+#include <string>
+
+namespace weft::testing {
+namespace {
+
+constexpr int rounds = 1000;
+
+void usual_span(const Tracer& tracer) {
+    Span span(
+        tracer, "GET /orders/{id}",
+        {{"http.request.method", "GET"}, {"http.response.status_code", 200}});
+    span.set_attribute("url.path", "/orders/7");
+    span.set_attribute("duration.share", 0.25);
+    span.add_event("cache.miss", {{"key", "order-7"}});
+}
+
+void empty_queue(SpanSink& sink) {
+    sink.provider().queue.consume([](std::span<const std::byte>) { return true; });
+}
+
+/// Allocations of `rounds` calls, after as many that warm up.
+std::uint64_t allocations_of(SpanSink& sink, const auto& call) {
+    for (int i = 0; i < rounds; ++i) { call(); }
+    empty_queue(sink);
+    const auto before = allocations();
+    for (int i = 0; i < rounds; ++i) { call(); }
+    const auto after = allocations();
+    empty_queue(sink);
+    return after - before;
+}
+
+std::uint64_t dropped(SpanSink& sink) {
+    const auto& provider = sink.provider();
+    return provider.dropped_queue_full + provider.dropped_record_too_large +
+           provider.dropped_no_memory;
+}
+
+TEST(Allocation, IsCountedAtAll) {
+    const auto before = allocations();
+    void* memory = ::operator new(1); // Not by an expression, which a compiler may leave out.
+    EXPECT_EQ(allocations(), before + 1);
+    ::operator delete(memory);
+}
+
+TEST(Allocation, IsNotDoneByASampledSpan) {
+    SpanSink sink;
+    const auto tracer = sink.tracer();
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(dropped(sink), 0U);
+    EXPECT_EQ(sink.provider().queue.records_consumed(), 2U * rounds);
+}
+
+TEST(Allocation, IsNotDoneByAChild) {
+    SpanSink sink;
+    const auto tracer = sink.tracer();
+    const Span root(tracer, "root");
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(sink.provider().queue.records_consumed(), 2U * rounds);
+}
+
+TEST(Allocation, IsNotDoneByASpanThatOutgrowsItsRecord) {
+    SpanSink sink;
+    const auto tracer = sink.tracer();
+    const std::string text(3000, 'x');
+    EXPECT_EQ(allocations_of(sink, [&] { Span(tracer, "large", {{"text", text}}).end(); }), 0U);
+    EXPECT_EQ(sink.provider().queue.records_consumed() + dropped(sink), 2U * rounds);
+}
+
+TEST(Allocation, IsNotDoneByAnUnsampledSpan) {
+    SpanSink sink({.sampler = Sampler::always_off()});
+    const auto tracer = sink.tracer();
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(sink.provider().queue.records_accepted(), 0U);
+}
+
+TEST(Allocation, IsNotDoneWhenTelemetryIsOff) {
+    SpanSink sink({.make_default = false});
+    const auto tracer = Tracer("off").bound_to(nullptr);
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(sink.provider().queue.records_accepted(), 0U);
+}
+
+} // namespace
+} // namespace weft::testing

@@ -1,0 +1,118 @@
+#pragma once
+// Options read from a map instead of the environment, and taken apart for comparison.
+
+#include <weft/telemetry/options.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft::testing {
+
+using Variables = std::map<std::string, std::string>;
+
+struct ReadOptions {
+    Options options;
+    std::vector<std::string> problems;
+};
+
+[[nodiscard]] inline ReadOptions read(const Variables& variables) {
+    ReadOptions result;
+    const Environment environment = [&variables](const char* name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? nullptr : found->second.c_str();
+    };
+    result.options = options_from_env(environment, result.problems);
+    return result;
+}
+
+using Fields = std::map<std::string, std::string>;
+
+/// Every setting that a variable may change, as text.
+[[nodiscard]] inline Fields fields_of(const Options& options) {
+    const auto& limits = options.span_limits;
+    const auto& otlp = options.otlp;
+    const auto& batch = options.batch;
+    std::string headers;
+    for (const auto& header : otlp.headers) { headers += header.name + ": " + header.value + "\n"; }
+    const auto number = [](auto value) { return std::to_string(value); };
+    return {
+        {"disabled", number(options.disabled)},
+        {"service_name", options.service_name},
+        {"resource", options.resource.encoded()},
+        {"sampler", options.sampler.description()},
+        {"attribute_count", number(limits.attribute_count)},
+        {"attribute_value_length", number(limits.attribute_value_length)},
+        {"attribute_value_depth", number(limits.attribute_value_depth)},
+        {"event_count", number(limits.event_count)},
+        {"link_count", number(limits.link_count)},
+        {"event_attribute_count", number(limits.event_attribute_count)},
+        {"link_attribute_count", number(limits.link_attribute_count)},
+        {"traces_exporter", options.traces_exporter == ExporterKind::none ? "none" : "otlp"},
+        {"endpoint", otlp.endpoint},
+        {"traces_endpoint", otlp.traces_endpoint},
+        {"headers", headers},
+        {"compression", std::string(name(otlp.compression))},
+        {"timeout", number(otlp.timeout.count())},
+        {"connections", number(otlp.connections)},
+        {"max_elapsed", number(otlp.retry.max_elapsed.count())},
+        {"records_max", number(batch.records_max)},
+        {"bytes_max", number(batch.bytes_max)},
+        {"delay", number(batch.delay.count())},
+        {"queue_bytes", number(batch.queue_bytes)},
+        {"waiting_bytes_max", number(batch.waiting_bytes_max)},
+        {"poll", number(batch.poll.count())},
+        {"shards", number(batch.shards)},
+        {"threads", number(options.threads)},
+    };
+}
+
+/// The fields of `options` that are not as they are without any variable.
+[[nodiscard]] inline Fields changes(const Options& options) {
+    const auto defaults = fields_of(Options());
+    Fields changed;
+    for (const auto& [field, value] : fields_of(options)) {
+        if (defaults.at(field) != value) { changed[field] = value; }
+    }
+    return changed;
+}
+
+inline const std::vector<std::string>& known_variables() {
+    static const std::vector<std::string> names{
+        "OTEL_SDK_DISABLED",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_SERVICE_NAME",
+        "OTEL_LOG_LEVEL",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    };
+    return names;
+}
+
+} // namespace weft::testing

@@ -1,0 +1,424 @@
+#include "options_fixture.hpp"
+
+#include <weft/telemetry/options.hpp>
+
+// Source of names, defaults and parsing: OpenTelemetry environment variable specification and OTLP
+// exporter specification.
+
+namespace weft::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct Good {
+    Variables variables;
+    Fields changed;
+};
+
+// Goal: each variable changes its own setting and nothing else, in any letter case, with blanks
+// around.
+TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
+    const std::vector<Good> cases{
+        {{{"OTEL_SDK_DISABLED", "true"}}, {{"disabled", "1"}}},
+        {{{"OTEL_SDK_DISABLED", " TruE "}}, {{"disabled", "1"}}},
+        {{{"OTEL_SDK_DISABLED", "false"}}, {}},
+        {{{"OTEL_SDK_DISABLED", "FALSE"}}, {}},
+        {{{"OTEL_SERVICE_NAME", "shop"}}, {{"service_name", "shop"}}},
+        {{{"OTEL_SERVICE_NAME", " the shop\t"}}, {{"service_name", "the shop"}}},
+        {{{"OTEL_TRACES_SAMPLER", "always_on"}}, {{"sampler", "AlwaysOnSampler"}}},
+        {{{"OTEL_TRACES_SAMPLER", "ALWAYS_Off"}}, {{"sampler", "AlwaysOffSampler"}}},
+        {{{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.25"}},
+         {{"sampler", "TraceIdRatioBased{0.250000}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "traceidratio"}}, {{"sampler", "TraceIdRatioBased{1.000000}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0"}},
+         {{"sampler", "TraceIdRatioBased{0.000000}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "1e-3"}},
+         {{"sampler", "TraceIdRatioBased{0.001000}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "parentbased_always_on"}}, {}},
+        {{{"OTEL_TRACES_SAMPLER", "parentbased_always_off"}},
+         {{"sampler", "ParentBased{root:AlwaysOffSampler}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "parentbased_traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.5"}},
+         {{"sampler", "ParentBased{root:TraceIdRatioBased{0.500000}}"}}},
+        {{{"OTEL_TRACES_SAMPLER_ARG", "0.5"}}, {}},
+        {{{"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "7"}}, {{"attribute_count", "7"}}},
+        {{{"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0"}}, {{"attribute_value_length", "0"}}},
+        {{{"OTEL_SPAN_EVENT_COUNT_LIMIT", "2147483647"}}, {{"event_count", "2147483647"}}},
+        {{{"OTEL_SPAN_LINK_COUNT_LIMIT", "0"}}, {{"link_count", "0"}}},
+        {{{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"}}, {{"event_attribute_count", "4"}}},
+        {{{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "5"}}, {{"link_attribute_count", "5"}}},
+        {{{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "64"}}, {{"attribute_value_length", "64"}}},
+        {{{"OTEL_ATTRIBUTE_COUNT_LIMIT", "6"}},
+         {{"attribute_count", "6"}, {"event_attribute_count", "6"}, {"link_attribute_count", "6"}}},
+        {{{"OTEL_BSP_SCHEDULE_DELAY", "250"}}, {{"delay", "250"}}},
+        {{{"OTEL_BSP_SCHEDULE_DELAY", "0"}}, {{"delay", "0"}}},
+        {{{"OTEL_BSP_EXPORT_TIMEOUT", "1234"}}, {{"max_elapsed", "1234"}}},
+        {{{"OTEL_BSP_MAX_QUEUE_SIZE", "8192"}}, {{"queue_bytes", "8388608"}}},
+        {{{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}}, {{"queue_bytes", "102400"}, {"records_max", "100"}}},
+        {{{"OTEL_BSP_MAX_QUEUE_SIZE", "1"}}, {{"queue_bytes", "65536"}, {"records_max", "1"}}},
+        {{{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64"}}, {{"records_max", "64"}}},
+        {{{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/base"}},
+         {{"endpoint", "http://c:4318/base"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1]:5/x"}},
+         {{"traces_endpoint", "http://[::1]:5/x"}}},
+        {{{"OTEL_EXPORTER_OTLP_HEADERS", "a=1, b = two%20words "}},
+         {{"headers", "a: 1\nb: two words\n"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1"}}, {{"headers", "a: 1\n"}}},
+        {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"}}, {{"compression", "gzip"}}},
+        {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "none"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"}}, {{"compression", "zstd"}}},
+        {{{"OTEL_EXPORTER_OTLP_TIMEOUT", "2500"}}, {{"timeout", "2500"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"}}, {{"timeout", "0"}}},
+        {{{"OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/protobuf"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}}, {}},
+        {{{"OTEL_TRACES_EXPORTER", "None"}}, {{"traces_exporter", "none"}}},
+        {{{"OTEL_TRACES_EXPORTER", "otlp"}}, {}},
+        {{{"OTEL_LOG_LEVEL", "DEBUG"}}, {}},
+        {{{"OTEL_LOG_LEVEL", "none"}}, {}},
+    };
+    for (const auto& good : cases) {
+        SCOPED_TRACE(good.variables.begin()->first + "=" + good.variables.begin()->second);
+        const auto [options, problems] = read(good.variables);
+        EXPECT_EQ(changes(options), good.changed);
+        EXPECT_THAT(problems, IsEmpty());
+        EXPECT_EQ(problem_in(options), "");
+    }
+}
+
+TEST(OptionsFromEnv, WithoutVariablesGivesTheDefaults) {
+    const auto [options, problems] = read({});
+    EXPECT_THAT(problems, IsEmpty());
+    EXPECT_THAT(changes(options), IsEmpty());
+    EXPECT_FALSE(options.disabled);
+    EXPECT_EQ(options.sampler.description(), "ParentBased{root:AlwaysOnSampler}");
+    EXPECT_EQ(options.span_limits.attribute_count, 128u);
+    EXPECT_EQ(options.span_limits.attribute_value_length, SpanLimits::unlimited);
+    EXPECT_EQ(options.span_limits.event_count, 128u);
+    EXPECT_EQ(options.span_limits.link_count, 128u);
+    EXPECT_EQ(options.span_limits.event_attribute_count, 128u);
+    EXPECT_EQ(options.span_limits.link_attribute_count, 128u);
+    EXPECT_EQ(options.batch.delay.count(), 5000);
+    EXPECT_EQ(options.batch.records_max, 512u);
+    EXPECT_EQ(options.otlp.endpoint, "http://localhost:4318");
+    EXPECT_EQ(options.otlp.timeout.count(), 10000);
+    EXPECT_EQ(options.traces_exporter, ExporterKind::otlp);
+    EXPECT_EQ(problem_in(options), "");
+}
+
+TEST(OptionsFromEnv, AnEmptyOrBlankVariableCountsAsUnset) {
+    for (const auto& name : known_variables()) {
+        for (const char* value : {"", " ", "\t  "}) {
+            const auto [options, problems] = read({{name, value}});
+            EXPECT_THAT(changes(options), IsEmpty()) << name;
+            EXPECT_THAT(problems, IsEmpty()) << name;
+        }
+    }
+}
+
+TEST(OptionsFromEnv, LeavesUnknownVariablesAlone) {
+    const auto [options, problems] = read(
+        {{"OTEL_FUTURE_THING", "whatever"},
+         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "nonsense"},
+         {"OTEL_CPP_X", "1"},
+         {"PATH", "/bin"}});
+    EXPECT_THAT(changes(options), IsEmpty());
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+struct Bad {
+    std::string name;
+    std::vector<std::string> values;
+    std::string allowed;
+    Variables also{};
+};
+
+// Goal: a bad value is one line with variable, value and what is allowed, and then as if it were
+// not there.
+TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
+    const std::vector<std::string> bad_numbers{
+        "-1", "ten", "1.5", "0x10", "1 0", "99999999999999999999", "+", "1e3"};
+    std::vector<Bad> cases{
+        {"OTEL_SDK_DISABLED", {"yes", "1", "truee", "on"}, "true or false"},
+        {"OTEL_TRACES_SAMPLER",
+         {"sometimes", "jaeger_remote", "always on"},
+         "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, "
+         "parentbased_traceidratio"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE", {"0", "2147483648"}, "1 to 2147483647"},
+        {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", {"0", "-5"}, "1 to "},
+        {"OTEL_EXPORTER_OTLP_COMPRESSION", {"brotli", "gzip,zstd", "1"}, "none, gzip, zstd"},
+        {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", {"deflate"}, "none, gzip, zstd"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL", {"grpc", "http/json", "http"}, "http/protobuf"},
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", {"grpc"}, "http/protobuf"},
+        {"OTEL_TRACES_EXPORTER", {"zipkin", "otlp,console", "otlp/stdout"}, "otlp, none"},
+        {"OTEL_LOG_LEVEL", {"loud", "7"}, "none, error, warn, info, debug"},
+        {"OTEL_RESOURCE_ATTRIBUTES",
+         {"team", "a=1,b", "=x", "a=%zz", "a=%4", "%=1", "a=1,=", "a=1,b=2,c"},
+         "key1=value1,key2=value2"},
+    };
+    for (const char* name :
+         {"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+          "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+          "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+          "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+          "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT",
+          "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"}) {
+        cases.push_back({name, bad_numbers, "0 to "});
+    }
+    cases.push_back({"OTEL_BSP_MAX_QUEUE_SIZE", bad_numbers, "1 to "});
+    cases.push_back({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", bad_numbers, "1 to "});
+    for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
+        cases.push_back(
+            {name,
+             {"localhost:4318", "ftp://host/", "http://", "/v1/traces", "http://h:99999",
+              "http://h:0", "http://a b/", "http:/h", "http://h:x"},
+             "absolute http URL"});
+    }
+
+    for (const auto& bad : cases) {
+        for (const auto& value : bad.values) {
+            SCOPED_TRACE(bad.name + "=" + value);
+            auto variables = bad.also;
+            variables[bad.name] = value;
+            const auto [options, problems] = read(variables);
+            EXPECT_THAT(changes(options), IsEmpty());
+            ASSERT_THAT(
+                problems, ElementsAre(AllOf(
+                              HasSubstr(bad.name + "="), HasSubstr("\"" + value + "\""),
+                              HasSubstr(bad.allowed))));
+            EXPECT_EQ(problem_in(options), "");
+        }
+    }
+}
+
+TEST(OptionsFromEnv, ReportsABadRatioAndUsesOne) {
+    for (const char* value : {"2", "-0.1", "nan", "inf", "half", "0.5x", "1,0", "0.5 0.5"}) {
+        for (const char* sampler : {"traceidratio", "parentbased_traceidratio"}) {
+            const auto [options, problems] =
+                read({{"OTEL_TRACES_SAMPLER", sampler}, {"OTEL_TRACES_SAMPLER_ARG", value}});
+            EXPECT_THAT(options.sampler.description(), HasSubstr("TraceIdRatioBased{1.000000}"));
+            EXPECT_THAT(
+                problems, ElementsAre(AllOf(
+                              HasSubstr("OTEL_TRACES_SAMPLER_ARG=\"" + std::string(value) + "\""),
+                              HasSubstr("from 0 to 1"))));
+        }
+    }
+}
+
+TEST(OptionsFromEnv, TheSignalsOwnVariableWins) {
+    const auto [options, problems] = read({
+        {"OTEL_EXPORTER_OTLP_HEADERS", "general=1"},
+        {"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "own=1"},
+        {"OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"},
+        {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT", "1"},
+        {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, // Meant for somebody else's traces.
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"},
+    });
+    EXPECT_EQ(changes(options), (Fields{{"headers", "own: 1\n"}, {"timeout", "2"}}));
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+TEST(OptionsFromEnv, ABadVariableOfTheSignalsLeavesTheGeneralOneInForce) {
+    const auto [options, problems] = read({
+        {"OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"},
+        {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "brotli"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT", "1"},
+        {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:1"},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "own"},
+        {"OTEL_ATTRIBUTE_COUNT_LIMIT", "9"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many"},
+    });
+    EXPECT_EQ(
+        changes(options), (Fields{
+                              {"compression", "gzip"},
+                              {"timeout", "1"},
+                              {"endpoint", "http://general:1"},
+                              {"attribute_count", "9"},
+                              {"event_attribute_count", "9"},
+                              {"link_attribute_count", "9"}}));
+    EXPECT_EQ(problems.size(), 4u);
+}
+
+TEST(OptionsFromEnv, SpanLimitsWinOverGeneralOnes) {
+    const auto [options, problems] = read({
+        {"OTEL_ATTRIBUTE_COUNT_LIMIT", "10"},
+        {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "11"},
+        {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "21"},
+        {"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "12"},
+    });
+    EXPECT_EQ(
+        changes(options), (Fields{
+                              {"attribute_count", "11"},
+                              {"attribute_value_length", "21"},
+                              {"event_attribute_count", "10"},
+                              {"link_attribute_count", "12"}}));
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+TEST(OptionsFromEnv, ABatchLargerThanTheQueueIsRefused) {
+    const auto [options, problems] =
+        read({{"OTEL_BSP_MAX_QUEUE_SIZE", "200"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "201"}});
+    EXPECT_EQ(options.batch.records_max, 200u);
+    EXPECT_THAT(
+        problems, ElementsAre(AllOf(
+                      HasSubstr("OTEL_BSP_MAX_EXPORT_BATCH_SIZE=\"201\""), HasSubstr("1 to 200"))));
+}
+
+// The specification lets integers be as large as 2^31 - 1; what is more than we can use is as good
+// as our most.
+TEST(OptionsFromEnv, TakesTheLargestIntegersTheSpecificationAllows) {
+    Variables variables;
+    for (const char* name :
+         {"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE",
+          "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_EXPORTER_OTLP_TIMEOUT",
+          "OTEL_ATTRIBUTE_COUNT_LIMIT"}) {
+        variables[name] = "2147483647";
+    }
+    const auto [options, problems] = read(variables);
+    EXPECT_THAT(problems, IsEmpty());
+    EXPECT_EQ(problem_in(options), "");
+    EXPECT_EQ(options.batch.queue_bytes, 256u << 20);
+    EXPECT_EQ(options.batch.records_max, 1u << 20);
+    EXPECT_EQ(options.batch.delay, std::chrono::hours(24));
+    EXPECT_EQ(options.otlp.timeout, std::chrono::hours(24));
+    EXPECT_EQ(options.otlp.retry.max_elapsed, std::chrono::hours(7 * 24));
+}
+
+// Source: environment variable specification, "Timeout": 0 is no limit.
+TEST(OptionsFromEnv, AnExportTimeoutOfZeroIsNoLimit) {
+    const auto [options, problems] = read({{"OTEL_BSP_EXPORT_TIMEOUT", "0"}});
+    EXPECT_THAT(problems, IsEmpty());
+    EXPECT_EQ(options.otlp.retry.max_elapsed, std::chrono::hours(7 * 24));
+}
+
+TEST(OptionsFromEnv, ReadsResourceAttributesAllOrNothing) {
+    const auto good =
+        read({{"OTEL_RESOURCE_ATTRIBUTES", " team = a%2Cb , tier=%C3%A9,,empty=, eq=1=2"}});
+    EXPECT_THAT(good.problems, IsEmpty());
+    EXPECT_EQ(good.options.resource.size(), 4u);
+    EXPECT_EQ(good.options.resource.text("team"), "a,b");
+    EXPECT_EQ(good.options.resource.text("tier"), "\xC3\xA9");
+    EXPECT_TRUE(good.options.resource.contains("empty"));
+    EXPECT_EQ(good.options.resource.text("eq"), "1=2");
+
+    const auto bad = read({{"OTEL_RESOURCE_ATTRIBUTES", "team=a,tier"}});
+    EXPECT_EQ(bad.problems.size(), 1u);
+    EXPECT_EQ(bad.options.resource.size(), 0u);
+}
+
+TEST(OptionsFromEnv, ServiceNameWinsOverTheResourceAttribute) {
+    const auto [options, problems] = read(
+        {{"OTEL_RESOURCE_ATTRIBUTES", "service.name=from-list,team=a"},
+         {"OTEL_SERVICE_NAME", "own"}});
+    EXPECT_EQ(options.service_name, "own");
+    EXPECT_EQ(options.resource.text("team"), "a");
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+TEST(OptionsFromEnv, NamesTheKeyOfABadHeaderButNeverAValue) {
+    const auto [options, problems] = read(
+        {{"OTEL_EXPORTER_OTLP_HEADERS",
+          "api-key=s3cret;hidden,the tail of a "
+          "s3cret=,content-length=s3cret,ok=s3cret,x=%zzs3cret,s3cret,y=s3cret%0A"}});
+    EXPECT_EQ(changes(options), (Fields{{"headers", "ok: s3cret\n"}}));
+    EXPECT_EQ(problems.size(), 6u);
+    std::string all;
+    for (const auto& problem : problems) {
+        EXPECT_THAT(problem, HasSubstr("OTEL_EXPORTER_OTLP_HEADERS"));
+        EXPECT_THAT(problem, Not(HasSubstr("s3cret")));
+        all += problem;
+    }
+    for (const char* key : {"api-key", "content-length", "\"x\"", "\"y\""}) {
+        EXPECT_THAT(all, HasSubstr(key));
+    }
+}
+
+TEST(OptionsFromEnv, NamesTheSignalsVariableWhenItsHeadersAreBad) {
+    const auto [options, problems] = read(
+        {{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "no pair"},
+         {"OTEL_EXPORTER_OTLP_HEADERS", "general=1"}});
+    EXPECT_THAT(problems, ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_TRACES_HEADERS")));
+}
+
+// Keys and passwords stand in URLs more often than they should; a log line is no place for them.
+TEST(OptionsFromEnv, ShowsNoSecretOfABadEndpoint) {
+    for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
+        for (const char* value :
+             {"http://user:s3cret@host/", "ftp://host/?key=s3cret", "http://s3cret@host:x",
+              "https://host/?key=s3cret", "http://user:s3c@ret@host", "//user:s3cret@host",
+              "user:s3cret@host"}) {
+            const auto [options, problems] = read({{name, value}});
+            ASSERT_EQ(problems.size(), 1u) << value;
+            EXPECT_THAT(
+                problems[0], AllOf(
+                                 HasSubstr(name), HasSubstr("host"), Not(HasSubstr("s3c")),
+                                 Not(HasSubstr("ret@"))));
+        }
+    }
+}
+
+TEST(OptionsFromEnv, KeepsALineOneLineWhateverTheValue) {
+    const auto [options, problems] = read(
+        {{"OTEL_TRACES_SAMPLER", "a\nweft: error: forged\x1b[2J\xff" + std::string(5000, 'x')}});
+    ASSERT_EQ(problems.size(), 1u);
+    EXPECT_EQ(problems[0].find_first_of("\n\r\x1b\xff"), std::string::npos);
+    EXPECT_LT(problems[0].size(), 600u);
+}
+
+// TLS is not built in yet: the program runs, nothing is exported, and one line says why.
+TEST(OptionsFromEnv, AnHttpsEndpointIsOneLineAndNoExport) {
+    for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
+        const auto [options, problems] = read({{name, "https://collector.example:4318"}});
+        EXPECT_THAT(
+            problems,
+            ElementsAre(AllOf(
+                HasSubstr(std::string(name) + "=\"https://collector.example:4318\""),
+                HasSubstr("https"), HasSubstr("http URL"), HasSubstr("nothing is exported"))));
+        EXPECT_EQ(options.traces_exporter, ExporterKind::none);
+        EXPECT_EQ(problem_in(options), "");
+    }
+}
+
+TEST(OptionsFromEnv, OnlyTheEndpointInForceMatters) {
+    const auto own = read(
+        {{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://general"},
+         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/v1/traces"}});
+    EXPECT_THAT(own.problems, IsEmpty());
+    EXPECT_EQ(own.options.traces_exporter, ExporterKind::otlp);
+    EXPECT_EQ(own.options.otlp.traces_endpoint, "http://own/v1/traces");
+
+    const auto general = read(
+        {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://general"},
+         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://own/v1/traces"}});
+    EXPECT_THAT(general.problems, ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")));
+    EXPECT_EQ(general.options.traces_exporter, ExporterKind::none)
+        << "spans must not go where they were not sent";
+
+    for (const Variables& off :
+         {Variables{{"OTEL_TRACES_EXPORTER", "none"}}, Variables{{"OTEL_SDK_DISABLED", "true"}}}) {
+        auto variables = off;
+        variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://general";
+        EXPECT_THAT(read(variables).problems, IsEmpty());
+    }
+}
+
+TEST(OptionsFromEnv, RefusesAValueTooLongToBeMeant) {
+    const std::string huge(3u << 20, '\xff');
+    for (const char* name :
+         {"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPORTER_OTLP_HEADERS"}) {
+        const auto [options, problems] = read({{name, "a=" + huge}});
+        EXPECT_THAT(changes(options), IsEmpty()) << name;
+        ASSERT_EQ(problems.size(), 1u) << name;
+        EXPECT_THAT(problems[0], HasSubstr(name));
+        EXPECT_LT(problems[0].size(), 600u);
+    }
+}
+
+} // namespace
+} // namespace weft::testing
