@@ -16,7 +16,8 @@ void count(std::atomic<std::uint64_t>& counter) noexcept {
     counter.fetch_add(1, std::memory_order_relaxed); // A counter: nothing else is ordered by it.
 }
 
-// Slots whose chain ended while another thread had them installed. They are tried again when somebody forks.
+// Slots whose chain ended while another thread had them installed. They are tried again by finish_ended_chains, which
+// forks and flushes call.
 constinit std::mutex limbo_mutex{}; // Guards limbo_head.
 constinit ContextSlot* limbo_head = nullptr;
 
@@ -54,24 +55,9 @@ bool try_hold(ContextSlot& slot) noexcept {
         expected, thread_token(), std::memory_order_acquire, std::memory_order_relaxed); // E1
 }
 
-// relaxed throughout: a hint that spares the mutex; a stale value only delays a recycle.
+// Whether the limbo may hold something. relaxed throughout: a hint that spares the mutex; a stale value only delays a
+// recycle.
 constinit std::atomic<bool> limbo_hint{false};
-
-void drain_limbo() noexcept {
-    const std::lock_guard lock(limbo_mutex);
-    ContextSlot** link = &limbo_head;
-    while (*link != nullptr) { // Bound: the limbo's length; each turn removes or passes one.
-        ContextSlot* slot = *link;
-        if (!try_hold(*slot)) {
-            link = &slot->pool_next;
-            continue;
-        }
-        *link = slot->pool_next;
-        recycle(*slot);
-    }
-    // See limbo_hint.
-    if (limbo_head != nullptr) { limbo_hint.store(true, std::memory_order_relaxed); }
-}
 
 struct AmbientOwner {
     ~AmbientOwner();
@@ -87,6 +73,22 @@ AmbientOwner::~AmbientOwner() {
 }
 
 } // namespace
+
+void finish_ended_chains() noexcept {
+    if (!limbo_hint.load(std::memory_order_relaxed)) [[likely]] { return; } // See limbo_hint.
+    const std::lock_guard lock(limbo_mutex);
+    ContextSlot** link = &limbo_head;
+    while (*link != nullptr) { // Bound: the limbo's length; each turn removes or passes one.
+        ContextSlot* slot = *link;
+        if (!try_hold(*slot)) {
+            link = &slot->pool_next;
+            continue;
+        }
+        *link = slot->pool_next;
+        recycle(*slot);
+    }
+    limbo_hint.store(limbo_head != nullptr, std::memory_order_relaxed); // See limbo_hint.
+}
 
 ContextSlot* ambient_slot() noexcept {
     if (ambient == nullptr && !ambient_gone) {
@@ -183,11 +185,7 @@ ContextSlot* InstalledSlot::take() noexcept {
 void InstalledSlot::recycle_held(ContextSlot& slot) noexcept { recycle(slot); }
 
 SlotLease SlotLease::fork() noexcept {
-    // relaxed: see limbo_hint.
-    if (limbo_hint.load(std::memory_order_relaxed)) [[unlikely]] {
-        limbo_hint.store(false, std::memory_order_relaxed); // See limbo_hint.
-        drain_limbo();
-    }
+    finish_ended_chains();
     SlotLease lease;
     ContextSlot* slot = SlotPool::acquire();
     if (slot == nullptr) { return lease; }

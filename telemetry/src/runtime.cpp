@@ -123,7 +123,11 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             .sends_max = options.otlp.connections,
             .batch = options.batch,
             .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
-            .housekeeping = refresh_wall_offset,
+            .housekeeping =
+                [] {
+                    refresh_wall_offset();
+                    detail::finish_ended_chains();
+                },
             .log = diagnostics()});
         drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
         if (options.make_default) {
@@ -137,6 +141,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // From now on spans of this runtime go nowhere. True for the first caller.
     bool close() noexcept {
         if (provider == nullptr) { return false; }
+        detail::finish_ended_chains();
         auto* self = provider;
         // relaxed on both: see TraceProvider::accepting; a late reader finds a provider that says "closed".
         detail::default_provider.compare_exchange_strong(
@@ -144,7 +149,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return provider->accepting.exchange(false, std::memory_order_relaxed); // As above.
     }
 
-    asio::awaitable<FlushReport> flush_here(TimePoint deadline) { return drain->flush(deadline); }
+    asio::awaitable<FlushReport> flush_here(TimePoint deadline) {
+        detail::finish_ended_chains();
+        return drain->flush(deadline);
+    }
     asio::awaitable<FlushReport> shutdown_here(TimePoint deadline) {
         return drain->shutdown(deadline);
     }

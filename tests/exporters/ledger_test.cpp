@@ -1,7 +1,6 @@
 #include <weft/exporters/ledger.hpp>
+#include <weft/testing/json.hpp>
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -10,11 +9,7 @@
 namespace weft {
 namespace {
 
-google::protobuf::Struct parse(const std::string& json) {
-    google::protobuf::Struct object;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &object).ok()) << json;
-    return object;
-}
+using testing::Json;
 
 TEST(Ledger, IsBalancedOnlyWhenEveryRecordIsSomewhere) {
     Ledger ledger{
@@ -42,29 +37,29 @@ TEST(Ledger, IsOneLineOfJsonWithTheContractsNames) {
     const auto json = ledger.to_json();
 
     EXPECT_EQ(json.find('\n'), std::string::npos);
-    const auto object = parse(json);
+    const Json object(json);
     std::set<std::string> names;
-    for (const auto& [name, value] : object.fields()) { names.insert(name); }
+    for (const auto field : object.object()) { names.emplace(field.key); }
     EXPECT_EQ(
         names,
         (std::set<std::string>{
             "created", "exported", "rejected", "dropped", "queued", "in_flight", "spooled"}));
-    EXPECT_EQ(object.fields().at("created").number_value(), 21);
-    EXPECT_EQ(object.fields().at("exported").number_value(), 1);
-    EXPECT_EQ(object.fields().at("rejected").number_value(), 2);
-    EXPECT_EQ(object.fields().at("queued").number_value(), 5);
-    EXPECT_EQ(object.fields().at("in_flight").number_value(), 6);
-    EXPECT_EQ(object.fields().at("spooled").number_value(), 4);
-    const auto& dropped = object.fields().at("dropped").struct_value().fields();
+    EXPECT_EQ(object["created"].get_uint64().value(), 21U);
+    EXPECT_EQ(object["exported"].get_uint64().value(), 1U);
+    EXPECT_EQ(object["rejected"].get_uint64().value(), 2U);
+    EXPECT_EQ(object["queued"].get_uint64().value(), 5U);
+    EXPECT_EQ(object["in_flight"].get_uint64().value(), 6U);
+    EXPECT_EQ(object["spooled"].get_uint64().value(), 4U);
+    const simdjson::dom::object dropped = object["dropped"];
     EXPECT_EQ(dropped.size(), 2u);
-    EXPECT_EQ(dropped.at("queue_full").number_value(), 1);
-    EXPECT_EQ(dropped.at("shutdown").number_value(), 2);
+    EXPECT_EQ(dropped["queue_full"].get_uint64().value(), 1U);
+    EXPECT_EQ(dropped["shutdown"].get_uint64().value(), 2U);
 }
 
 TEST(Ledger, OfNothingIsJsonToo) {
-    const auto object = parse(Ledger{}.to_json());
-    EXPECT_EQ(object.fields().at("created").number_value(), 0);
-    EXPECT_TRUE(object.fields().at("dropped").struct_value().fields().empty());
+    const Json object(Ledger{}.to_json());
+    EXPECT_EQ(object["created"].get_uint64().value(), 0U);
+    EXPECT_EQ(object["dropped"].get_object().size(), 0U);
 }
 
 TEST(DropReason, HasADistinctSnakeCaseNameForEachValue) {

@@ -60,7 +60,7 @@ TEST(ClientUrl, IsRefusedWhenItIsNotAbsoluteHttp) {
          {"", "/orders", "example.com/x", "http:/x", "http://", "http:///x", "ftp://example.com/",
           "http://exa mple.com/", "http://example.com/a b", "http://example.com/\r\nX: y",
           "http://example.com:99999/", "http://example.com:0/", "http://a%00b/", "http://a%0d%0ab/",
-          "//example.com/", "mailto:a@b"}) {
+          "//example.com/", "mailto:a@b", "http://[::1]:80x/"}) {
         const auto url = parse_client_url(text);
         ASSERT_TRUE(url.has_error()) << text;
         EXPECT_EQ(url.error(), Errc::url_malformed) << text;

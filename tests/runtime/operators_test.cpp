@@ -5,6 +5,7 @@
 #include <weft/testing/span_sink.hpp>
 
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -291,6 +292,22 @@ TEST_F(Operators, Nest) {
     EXPECT_EQ(spans.parent_of("middle"), "outer");
     EXPECT_EQ(spans.parent_of("z"), "outer");
     EXPECT_EQ(spans.parent_of("never"), "outer");
+}
+
+// Goal: chriskohlhoff/asio#1630. Method: asio::dispatch lets branches end while their group is still being launched, and
+// what waits for the group end at once. ASan sees the use of what is gone, or its leak.
+TEST_F(Operators, BranchesThatEndWhileTheirGroupIsLaunchedResumeNobodyTooEarly) {
+    expect_children_of_outer(4, []() -> Task<void> {
+        const auto leaf = []() -> Task<void> {
+            const Span span("leaf");
+            co_await asio::dispatch(use_task);
+        };
+        const auto both = [leaf]() -> Task<void> {
+            co_await testing::yield();
+            co_await (leaf() && leaf());
+        };
+        co_await (both() && both());
+    });
 }
 
 TEST_F(Operators, WorkOnAStrand) {

@@ -290,7 +290,7 @@ TEST_F(Spawn, AnAwaitablesExecutorHoldsNoSecondContext) {
     // A chain spawned on a chain's type-erased executor must not drag the first one's context along.
     weft::co_spawn(
         io,
-        [this]() -> asio::awaitable<void> {
+        []() -> asio::awaitable<void> {
             Span outer("outer");
             const asio::any_io_executor executor = co_await asio::this_coro::executor;
             weft::co_spawn(executor, child_any("child"), fail_on_exception);

@@ -1,9 +1,7 @@
 #include "receiver.hpp"
 
 #include <weft/telemetry/runtime.hpp>
-
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
+#include <weft/testing/json.hpp>
 
 #include <condition_variable>
 #include <csignal>
@@ -301,12 +299,6 @@ TEST(RuntimeRun, ASignalEndsItInOrderAndIsTheProgramsAgainAfterwards) {
 
 // ---- In a process of their own, as a service manager sees them.
 
-google::protobuf::Struct parse(const std::string& json) {
-    google::protobuf::Struct object;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &object).ok()) << json;
-    return object;
-}
-
 class RuntimeProcess : public ::testing::Test {
 protected:
     void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
@@ -337,11 +329,11 @@ TEST_F(RuntimeProcess, PrintsItsLedgerAsOneLineOfJsonWhenAsked) {
         const auto begin = text.find('{');
         const auto end = text.find('\n', begin);
         if (begin == std::string::npos || end == std::string::npos) { return false; }
-        const auto object = parse(text.substr(begin, end - begin));
-        const auto& spans = object.fields().at("spans").struct_value().fields();
-        return object.fields().at("service").string_value() == "test" &&
-               spans.at("created").number_value() == 1 &&
-               spans.at("exported").number_value() == 1 && text.find('{', end) == std::string::npos;
+        const Json object(text.substr(begin, end - begin));
+        return object["service"].get_string().value() == "test" &&
+               object["spans"]["created"].get_uint64().value() == 1 &&
+               object["spans"]["exported"].get_uint64().value() == 1 &&
+               text.find('{', end) == std::string::npos;
     };
     EXPECT_EXIT(
         {

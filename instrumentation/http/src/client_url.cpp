@@ -63,6 +63,8 @@ Result<ClientUrl> parse_client_url(std::string_view text) {
         append_number(url.authority, url.port);
     }
     const auto path = text_of(parsed->encoded_path());
+    // Boost 1.81 takes the x of "http://[::1]:80x" for a path.
+    if (!path.empty() && !path.starts_with('/')) { return Errc::url_malformed; }
     url.target = path.empty() ? "/" : path;
     const auto query = text_of(parsed->encoded_query());
     if (parsed->has_query()) {

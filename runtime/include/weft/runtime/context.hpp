@@ -232,6 +232,10 @@ inline void give_up_slot(SlotHandle handle) noexcept {
     if (slice != nullptr && slice->is_for(handle)) { slice->give_up(); }
 }
 
+/// Finishes the spans of chains that ended while a slice of theirs ran elsewhere, unless it still runs. To be called
+/// before spans are counted or flushed. Threads: any. Cost: one load when there are none.
+void finish_ended_chains() noexcept;
+
 /// Ownership of a slot by a coroutine chain. Destruction ends the chain's context (I2).
 class SlotLease {
 public:

@@ -11,12 +11,19 @@
 
 #include <weft/runtime/spawn.hpp>
 
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/multiple_exceptions.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <array>
+#include <atomic>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -83,19 +90,88 @@ struct GroupResult {
     }
 };
 
+// Asio goes on using the waiting coroutine's cancellation slot after it has started the branches. Branches that are over
+// by then (on another thread, or inline by way of asio::dispatch) would resume the coroutine too early, and what its end
+// destroys would be used (chriskohlhoff/asio#1630). So the coroutine is resumed by whichever comes last: the group's
+// completion, or the return from its launch.
+template <class Handler>
+class GroupLatch {
+public:
+    explicit GroupLatch(Handler handler)
+        : handler_(std::move(handler)),
+          work_(asio::prefer(
+              asio::get_associated_executor(handler_), asio::execution::outstanding_work.tracked)) {
+    }
+
+    [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
+
+    // Called on the handler's executor.
+    void completed() {
+        if (arrive()) { std::move(handler_)(); }
+    }
+    // Called inside of the initiating function, which must not run a handler itself.
+    static void launched(std::shared_ptr<GroupLatch> latch) {
+        if (!latch->arrive()) { return; }
+        const auto executor = asio::get_associated_executor(latch->handler_);
+        asio::post(executor, [latch = std::move(latch)] { std::move(latch->handler_)(); });
+    }
+
+private:
+    // acq_rel: the last to arrive sees what the other did: the results, or the use of the cancellation slot.
+    bool arrive() noexcept { return arrived_.fetch_add(1, std::memory_order_acq_rel) == 1; }
+
+    Handler handler_;
+    decltype(asio::prefer(
+        asio::get_associated_executor(std::declval<const Handler&>()),
+        asio::execution::outstanding_work
+            .tracked)) work_;     // Keeps the loop alive between the two arrivals.
+    std::atomic<int> arrived_{0}; // Written by the group's last branch and by the launch.
+};
+
+// The group's completion handler: leaves the results in the waiting coroutine's frame.
+template <class Handler, class T, class U>
+struct GroupCompletion {
+    using executor_type = asio::associated_executor_t<Handler>;
+    using cancellation_slot_type = asio::associated_cancellation_slot_t<Handler>;
+
+    std::shared_ptr<GroupLatch<Handler>> latch;
+    GroupResult<T, U>* result;
+
+    [[nodiscard]] executor_type get_executor() const noexcept {
+        return asio::get_associated_executor(latch->handler());
+    }
+    [[nodiscard]] cancellation_slot_type get_cancellation_slot() const noexcept {
+        return asio::get_associated_cancellation_slot(latch->handler());
+    }
+    void operator()(
+        std::array<std::size_t, 2> order, std::exception_ptr left_error, BranchValueT<T> left,
+        std::exception_ptr right_error, BranchValueT<U> right) {
+        *result = GroupResult<T, U>{
+            order[0] == 0, std::move(left_error), std::move(right_error), std::move(left),
+            std::move(right)};
+        std::exchange(latch, nullptr)->completed();
+    }
+};
+
 template <class Condition, class T, class U, class Inner>
 asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> run_group(
     Condition condition, asio::awaitable<T, BasicExecutor<Inner>> left,
     asio::awaitable<U, BasicExecutor<Inner>> right) {
     const BasicExecutor<Inner> executor = co_await asio::this_coro::executor;
     const Inner& inner = executor.inner_executor();
-    auto [order, left_error, left_value, right_error, right_value] =
-        co_await asio::experimental::make_parallel_group(
-            spawn_branch(inner, std::move(left)), spawn_branch(inner, std::move(right)))
-            .async_wait(condition, asio::use_awaitable_t<BasicExecutor<Inner>>{});
-    co_return GroupResult<T, U>{
-        order[0] == 0, std::move(left_error), std::move(right_error), std::move(left_value),
-        std::move(right_value)};
+    auto group = asio::experimental::make_parallel_group(
+        spawn_branch(inner, std::move(left)), spawn_branch(inner, std::move(right)));
+    GroupResult<T, U> result;
+    auto launch = [&group, &condition, &result]<class Handler>(Handler&& handler) {
+        using Latch = GroupLatch<std::decay_t<Handler>>;
+        auto latch = std::make_shared<Latch>(std::forward<Handler>(handler));
+        group.async_wait(condition, GroupCompletion<std::decay_t<Handler>, T, U>{latch, &result});
+        Latch::launched(std::move(latch));
+    };
+    using Token = asio::use_awaitable_t<BasicExecutor<Inner>>;
+    Token token;
+    co_await asio::async_initiate<Token, void()>(std::move(launch), token);
+    co_return result;
 }
 
 template <class T>

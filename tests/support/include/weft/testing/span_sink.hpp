@@ -102,6 +102,7 @@ public:
 
     /// Every span that has ended since the last call, in the order in which they ended (per thread).
     [[nodiscard]] std::vector<SunkSpan> take() {
+        detail::finish_ended_chains();
         std::vector<SunkSpan> spans;
         provider_->queue.consume([&](std::span<const std::byte> payload) {
             spans.push_back(read_record(payload));
