@@ -167,10 +167,15 @@ bool unlink_scope_slow(ScopeNode& node) noexcept {
 ContextSlot* InstalledSlot::take() noexcept {
     if (!handle_.empty()) {
         ContextSlot& slot = *SlotPool::at(handle_.index_plus_one - 1);
-        std::uint64_t seen = slot.state.load(std::memory_order_relaxed); // relaxed: see try_hold.
-        if (try_hold(slot, seen)) { return held_ = current_slot = &slot; }
-        // relaxed: it only decides whether to count.
+        std::uint64_t seen = free_state();
+        // E1, E2: acquire on success; on failure (relaxed) nothing of the slot is relied on.
+        if (slot.state.compare_exchange_strong(
+                seen, thread_token(), std::memory_order_acquire, std::memory_order_relaxed)) {
+            return held_ = current_slot = &slot;
+        }
+        // relaxed: a holder reads its own slot's generation; anybody else only decides whether to count.
         if (slot.generation.load(std::memory_order_relaxed) == handle_.generation) {
+            if (seen == thread_token()) { return current_slot = &slot; } // Nested in its own.
             count(shared_concurrently);
         }
     }
@@ -182,7 +187,13 @@ ContextSlot* InstalledSlot::take() noexcept {
     return held_ = current_slot = slot;
 }
 
-void InstalledSlot::recycle_held(ContextSlot& slot) noexcept { recycle(slot); }
+void InstalledSlot::give_back() noexcept {
+    if (held_->release_when_uninstalled) [[unlikely]] {
+        recycle(*held_);
+        return;
+    }
+    held_->state.store(free_state(), std::memory_order_release); // E1
+}
 
 SlotLease SlotLease::fork() noexcept {
     finish_ended_chains();

@@ -385,7 +385,7 @@ SpanRecord* start_span(
     record->span.is_remote = false;
     record->has_parent = has_parent;
     record->parent_is_remote = has_parent && parent->is_remote;
-    record->wall_offset_ns = inherited_offset != 0 ? inherited_offset : wall_offset_ns();
+    record->wall_offset_ns = inherited_offset;
     record->finish = &finish;
     record->slot = nullptr;
     const bool sampled =
@@ -393,6 +393,7 @@ SpanRecord* start_span(
     record->recording = sampled;
     if (sampled) {
         record->span.flags |= trace_flags::sampled;
+        if (inherited_offset == 0) { record->wall_offset_ns = wall_offset_ns(); }
         begin_recording(*record, how, name, attributes, options);
     }
     if (how.make_current) { link_scope(*slot, *record); }

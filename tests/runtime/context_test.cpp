@@ -315,7 +315,7 @@ TEST_F(Context, ABoundCallbackSeesNothingOfAChainThatGotTheSameSlot) {
         io,
         [&]() -> Task<void> {
             Span other("other");
-            EXPECT_EQ(detail::current_slot->pool_index + 1, bound->slot().index_plus_one);
+            EXPECT_EQ(detail::active_slot()->pool_index + 1, bound->slot().index_plus_one);
             bool called = false;
             asio::post(*bound, [&] {
                 called = true;
@@ -495,14 +495,14 @@ TEST_F(Context, ASpanMayEndAfterItsSlotWentToAnotherChain) {
     std::uint32_t index = 0;
     testing::run_chain([&]() -> Task<void> {
         kept = Span("outlives its chain");
-        index = detail::current_slot->pool_index;
+        index = detail::active_slot()->pool_index;
         co_return;
     });
     asio::io_context io(1);
     weft::co_spawn(
         io,
         [&]() -> Task<void> {
-            EXPECT_EQ(detail::current_slot->pool_index, index);
+            EXPECT_EQ(detail::active_slot()->pool_index, index);
             Span mine("mine");
             co_await testing::yield(3);
             EXPECT_EQ(current_span_context(), mine.context());

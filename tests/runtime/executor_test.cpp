@@ -178,13 +178,13 @@ TEST(Executor, InstallsItsSlotForNestedDispatchToo) {
     const Executor executor(io.get_executor(), lease.handle());
     std::vector<const detail::ContextSlot*> seen;
     asio::post(executor, [&] {
-        seen.push_back(detail::current_slot);
+        seen.push_back(detail::active_slot());
         asio::dispatch(Executor(io.get_executor(), other.handle()), [&] {
-            seen.push_back(detail::current_slot);
-            asio::dispatch(executor, [&] { seen.push_back(detail::current_slot); });
-            seen.push_back(detail::current_slot);
+            seen.push_back(detail::active_slot());
+            asio::dispatch(executor, [&] { seen.push_back(detail::active_slot()); });
+            seen.push_back(detail::active_slot());
         });
-        seen.push_back(detail::current_slot);
+        seen.push_back(detail::active_slot());
     });
 
     io.run();

@@ -369,7 +369,7 @@ TEST_F(Spawn, GivesItsSlotBackWhenTheChainHasEnded) {
                 io,
                 [&highest]() -> Task<void> {
                     co_await testing::yield();
-                    highest = std::max(highest, detail::current_slot->pool_index);
+                    highest = std::max(highest, detail::active_slot()->pool_index);
                 },
                 fail_on_exception);
             run(io);

@@ -19,8 +19,8 @@
 //     destroyed). Where it cannot, because the slot is in use, it sets `link` to ended and leaves the node to the
 //     slot's next user (E3), or, when the slot is already gone, finishes itself.
 // I5  An ambient slot is held by its thread from the beginning to the end.
-// I6  A slice gives its slot up when the chain's executor is asked to run something or to track work, and takes it
-//     again if it looks at the context afterwards. For a coroutine that suspends does so by starting an operation, every
+// I6  A slice takes its slot when it first looks at the context, gives it up when the chain's executor is asked to run
+//     something or to track work, and takes it again if it looks once more. For a coroutine that suspends does so by starting an operation, every
 //     operation asks its handler's executor first, and from then on another thread may resume the chain, long before
 //     this slice has returned from Asio's frames.
 // E1  giving up stores state (release) -> taking compare-exchanges it (acquire): the slot's plain fields are visible.
@@ -90,7 +90,7 @@ inline constinit thread_local char thread_token_place = 0;
 /// This thread's own slot for code outside of any chain. Null only without memory.
 [[nodiscard]] ContextSlot* ambient_slot() noexcept;
 
-/// Fills `current_slot`: again for a slice that gave its slot up, for the first time elsewhere.
+/// Fills `current_slot`: with the slice's slot, or outside of any slice with this thread's own.
 [[nodiscard]] ContextSlot* take_slot() noexcept;
 
 [[nodiscard]] inline ContextSlot* active_slot() noexcept {
@@ -156,41 +156,19 @@ struct SlotHandle {
     return {slot.pool_index + 1, slot.generation.load(std::memory_order_relaxed)};
 }
 
-/// One slice of a chain: from the call of its executor's function to the return. Holds the chain's slot, except while
-/// it has given it up (I6), and puts back what was there.
+/// One slice of a chain: from the call of its executor's function to the return. Takes the chain's slot when something
+/// looks at the context, holds it until it ends or gives it up (I6), and puts back what was there before.
 class InstalledSlot {
 public:
     explicit InstalledSlot(SlotHandle handle) noexcept
         : handle_(handle), previous_slice_(std::exchange(current_slice, this)),
-          previous_slot_(current_slot) {
-        if (handle.empty()) {
-            current_slot = nullptr;
-            return;
-        }
-        ContextSlot& slot = *SlotPool::at(handle.index_plus_one - 1);
-        // relaxed: a first look, which finds a slice nested in its own without an atomic exchange.
-        std::uint64_t seen = slot.state.load(std::memory_order_relaxed);
-        if (try_hold(slot, seen)) [[likely]] {
-            held_ = current_slot = &slot;
-            return;
-        }
-        // Nested in a slice of its own that holds the slot. Otherwise stale or in use elsewhere: see take().
-        // relaxed: a holder reads its own slot's generation.
-        const bool nested = seen == thread_token() &&
-                            slot.generation.load(std::memory_order_relaxed) == handle.generation;
-        current_slot = nested ? &slot : nullptr;
-    }
+          previous_slot_(std::exchange(current_slot, nullptr)) {}
     InstalledSlot(const InstalledSlot&) = delete;
     InstalledSlot& operator=(const InstalledSlot&) = delete;
     ~InstalledSlot() {
         current_slice = previous_slice_;
         current_slot = previous_slot_;
-        if (held_ == nullptr) { return; }
-        if (held_->release_when_uninstalled) [[unlikely]] {
-            recycle_held(*held_);
-            return;
-        }
-        held_->state.store(free_state(), std::memory_order_release); // E1
+        if (held_ != nullptr) { give_back(); }
     }
 
     [[nodiscard]] bool is_for(SlotHandle handle) const noexcept { return handle_ == handle; }
@@ -202,28 +180,21 @@ public:
         std::exchange(held_, nullptr)->state.store(free_state(), std::memory_order_release); // E1
     }
 
-    /// The slice's slot once more. Where it cannot be had, stale or in use on another thread (counted), an empty one
-    /// for this slice alone: neither another chain's context nor the thread's own may be found in it.
-    /// Null only without memory.
+    /// The slice's slot, for the first time or once more. Where it cannot be had, stale or in use on another thread
+    /// (counted), an empty one for this slice alone: neither another chain's context nor the thread's own may be found
+    /// in it. Null only without memory.
     ContextSlot* take() noexcept;
 
 private:
     [[nodiscard]] std::uint64_t free_state() const noexcept {
         return std::uint64_t{handle_.generation} << 1;
     }
-    // E1, E2: acquire on success; on failure (relaxed) nothing of the slot is relied on.
-    [[nodiscard]] bool try_hold(ContextSlot& slot, std::uint64_t& seen) const noexcept {
-        return seen == free_state() &&
-               slot.state.compare_exchange_strong(
-                   seen, thread_token(), std::memory_order_acquire, std::memory_order_relaxed);
-    }
-    static void recycle_held(ContextSlot& slot) noexcept;
+    void give_back() noexcept;
 
     const SlotHandle handle_;
     InstalledSlot* const previous_slice_;
     ContextSlot* const previous_slot_;
-    ContextSlot* held_ =
-        nullptr; // What the end of the slice gives back; null when nested or given up.
+    ContextSlot* held_ = nullptr; // Null: not taken, given up, or nested in a slice that holds it.
 };
 
 /// To be called before the executor of a chain is handed to an operation (I6).

@@ -65,6 +65,15 @@ struct RandomGenerator {
 
     std::uint64_t next() noexcept {
         if (!seeded) [[unlikely]] { seed(); }
+        return step();
+    }
+    std::uint64_t next_nonzero() noexcept {
+        if (!seeded) [[unlikely]] { seed(); }
+        return step_nonzero();
+    }
+
+    // For whoever has seen to the seed.
+    std::uint64_t step() noexcept {
         const auto rotl = [](std::uint64_t x, int k) noexcept {
             return (x << k) | (x >> (64 - k));
         };
@@ -78,9 +87,9 @@ struct RandomGenerator {
         s[3] = rotl(s[3], 45);
         return result;
     }
-    std::uint64_t next_nonzero() noexcept {
-        std::uint64_t word = next();
-        while (word == 0) { word = next(); } // Bound: zero comes up once in 2^64 words.
+    std::uint64_t step_nonzero() noexcept {
+        std::uint64_t word = step();
+        while (word == 0) { word = step(); } // Bound: zero comes up once in 2^64 words.
         return word;
     }
 };
@@ -107,8 +116,9 @@ inline constinit thread_local RandomGenerator random_generator;
 /// Both at once, for a root span: the generator's state stays in registers.
 inline void random_ids(TraceId& trace, SpanId& span) noexcept {
     auto& generator = detail::random_generator;
+    if (!generator.seeded) [[unlikely]] { generator.seed(); }
     const std::uint64_t words[3] = {
-        generator.next(), generator.next_nonzero(), generator.next_nonzero()};
+        generator.step(), generator.step_nonzero(), generator.step_nonzero()};
     std::memcpy(trace.bytes.data(), words, sizeof trace.bytes);
     std::memcpy(span.bytes.data(), words + 2, sizeof span.bytes);
 }

@@ -10,7 +10,7 @@ namespace weft {
 /// It holds what `w3c::parse_tracestate` accepted; it does not check. Threads: distinct objects, any.
 class TraceState {
 public:
-    TraceState() noexcept = default;
+    constexpr TraceState() noexcept = default;
     TraceState(const TraceState& other) noexcept : block_(other.block_) { retain(); }
     TraceState(TraceState&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
     TraceState& operator=(TraceState other) noexcept {

@@ -60,7 +60,7 @@ struct Link {
 /// Where a new span belongs. By default under the span that is current in the running chain.
 class SpanParent {
 public:
-    SpanParent() noexcept = default;
+    constexpr SpanParent() noexcept = default;
     /// An explicit parent, such as one extracted from a request. An invalid context makes a root.
     SpanParent(TraceContext context) noexcept : explicit_(true), context_(std::move(context)) {}
     /// A new trace, whatever is current.
@@ -82,6 +82,15 @@ struct SpanOptions {
 };
 
 namespace detail {
+
+// One for all spans that are given none: not made and destroyed for each. Never destroyed, for spans that static
+// destructors start.
+union DefaultSpanOptions {
+    constexpr DefaultSpanOptions() noexcept : value() {}
+    constexpr ~DefaultSpanOptions() {} // NOLINT(modernize-use-equals-default)
+    SpanOptions value;
+};
+inline constinit const DefaultSpanOptions default_span_options;
 
 struct SpanRecord;
 struct TraceProvider;
@@ -204,7 +213,7 @@ public:
     Span() noexcept = default; ///< Not recording.
     explicit Span(
         std::string_view name, std::initializer_list<Attribute> attributes = {},
-        const SpanOptions& options = {}) noexcept {
+        const SpanOptions& options = detail::default_span_options.value) noexcept {
         // acquire: see Tracer::provider.
         auto* provider = detail::default_provider.load(std::memory_order_acquire);
         if (provider == nullptr && !options.parent.is_explicit()) { return; }
@@ -213,13 +222,13 @@ public:
     }
     Span(
         const Tracer& tracer, std::string_view name,
-        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = {}) noexcept
+        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = detail::default_span_options.value) noexcept
         : Span(
               tracer, name, std::span<const Attribute>(attributes.begin(), attributes.size()),
               options) {}
     Span(
         const Tracer& tracer, std::string_view name, std::span<const Attribute> attributes,
-        const SpanOptions& options = {}) noexcept {
+        const SpanOptions& options = detail::default_span_options.value) noexcept {
         auto* provider = tracer.provider();
         if (provider == nullptr && !options.parent.is_explicit()) { return; }
         record_ =
@@ -242,7 +251,7 @@ public:
     /// A span that is not made current: for work that others carry on. `make_current` may follow.
     [[nodiscard]] static Span detached(
         const Tracer& tracer, std::string_view name,
-        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = {}) noexcept;
+        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = detail::default_span_options.value) noexcept;
     /// Makes a detached span current in the running chain, until it ends. A second call does nothing.
     void make_current() noexcept;
 
