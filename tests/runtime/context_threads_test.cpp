@@ -305,7 +305,7 @@ TEST(ContextThreads, ASlotSharedInParallelLosesNoSpan) {
 
     // How often they meet is the scheduler's; ContextMisuse has the case that is certain.
     std::cout << "slices without a context: " << shared << '\n';
-    testing::run_chain([&sink]() -> Task<void> {
+    testing::run_chain([]() -> Task<void> {
         Span span("afterwards");
         co_await testing::yield(3);
         EXPECT_EQ(current_span_context(), span.context());

@@ -87,7 +87,7 @@ namespace detail {
 // destructors start.
 union DefaultSpanOptions {
     constexpr DefaultSpanOptions() noexcept : value() {}
-    constexpr ~DefaultSpanOptions() {} // NOLINT(modernize-use-equals-default)
+    ~DefaultSpanOptions() {} // NOLINT(modernize-use-equals-default)
     SpanOptions value;
 };
 inline constinit const DefaultSpanOptions default_span_options;
