@@ -1,11 +1,11 @@
 #include "span_record.hpp"
+#include "type_name.hpp"
 
 #include <weft/runtime/record.hpp>
 #include <weft/signals/span.hpp>
 
 #include <cxxabi.h>
 
-#include <cstdlib>
 #include <typeinfo>
 
 namespace weft {
@@ -415,22 +415,6 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
 
 namespace {
 
-// The type's name as the source spells it, or its mangled form.
-struct TypeName {
-    explicit TypeName(const std::type_info& type) noexcept
-        : mangled(type.name()), demangled(abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr)) {
-    }
-    TypeName(const TypeName&) = delete;
-    TypeName& operator=(const TypeName&) = delete;
-    ~TypeName() { std::free(demangled); }
-    [[nodiscard]] std::string_view view() const noexcept {
-        return demangled != nullptr ? demangled : mangled;
-    }
-
-    const char* mangled;
-    char* demangled;
-};
-
 void add_exception_event(
     detail::SpanRecord& record, std::string_view type, std::string_view message,
     std::span<const Attribute> extra) noexcept {
@@ -507,7 +491,7 @@ void SpanOperations::set_error(std::string_view error_type, std::string_view des
 void SpanOperations::record_exception(
     const std::exception& error, std::initializer_list<Attribute> attributes) noexcept {
     if (!is_recording()) { return; }
-    const TypeName type(typeid(error));
+    const detail::TypeName type(typeid(error));
     add_exception_event(
         *record_, type.view(), error.what(), {attributes.begin(), attributes.size()});
 }
@@ -521,7 +505,7 @@ void SpanOperations::record_exception(
         const std::type_info* type = abi::__cxa_current_exception_type();
         const std::span<const Attribute> extra(attributes.begin(), attributes.size());
         if (type != nullptr) {
-            add_exception_event(*record_, TypeName(*type).view(), {}, extra);
+            add_exception_event(*record_, detail::TypeName(*type).view(), {}, extra);
         } else {
             add_exception_event(*record_, "unknown", {}, extra);
         }

@@ -222,7 +222,8 @@ public:
     }
     Span(
         const Tracer& tracer, std::string_view name,
-        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = detail::default_span_options.value) noexcept
+        std::initializer_list<Attribute> attributes = {},
+        const SpanOptions& options = detail::default_span_options.value) noexcept
         : Span(
               tracer, name, std::span<const Attribute>(attributes.begin(), attributes.size()),
               options) {}
@@ -251,7 +252,8 @@ public:
     /// A span that is not made current: for work that others carry on. `make_current` may follow.
     [[nodiscard]] static Span detached(
         const Tracer& tracer, std::string_view name,
-        std::initializer_list<Attribute> attributes = {}, const SpanOptions& options = detail::default_span_options.value) noexcept;
+        std::initializer_list<Attribute> attributes = {},
+        const SpanOptions& options = detail::default_span_options.value) noexcept;
     /// Makes a detached span current in the running chain, until it ends. A second call does nothing.
     void make_current() noexcept;
 

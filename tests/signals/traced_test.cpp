@@ -1,0 +1,267 @@
+#include "../runtime/loop.hpp"
+#include "decoded.hpp"
+
+#include <weft/signals/traced.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/connect_pipe.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/readable_pipe.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/writable_pipe.hpp>
+#include <boost/asio/write.hpp>
+
+#include <memory_resource>
+#include <stdexcept>
+#include <string>
+
+// A span around one await: in which form, with which token, ended how.
+
+namespace weft::testing {
+namespace {
+
+using boost::system::error_code;
+
+class Traced : public WithoutFaults {
+protected:
+    SpanSink sink;
+
+    // The bool attribute's key is all that is asked for.
+    static bool was_cancelled(const SunkSpan& span) {
+        return attributes_of(span).contains("weft.cancelled");
+    }
+};
+
+Task<int> answer() {
+    const Span inside("inside");
+    co_await yield();
+    co_return 42;
+}
+
+Task<void> failing() {
+    co_await yield();
+    throw std::invalid_argument("what went wrong");
+}
+
+asio::awaitable<void> failing_plain() {
+    throw boost::system::system_error(
+        boost::system::errc::make_error_code(boost::system::errc::timed_out));
+    co_return;
+}
+
+TEST_F(Traced, AnAwaitableRunsInsideItsSpanAndGivesItsValue) {
+    run_chain([]() -> Task<void> {
+        const Span outer("outer");
+        EXPECT_EQ(co_await weft::traced("wrapper", answer()), 42);
+        EXPECT_EQ(current_span_context(), outer.context());
+    });
+    const SpanIndex spans(sink.take());
+    EXPECT_EQ(spans.size(), 3U);
+    EXPECT_EQ(spans.parent_of("inside"), "wrapper");
+    EXPECT_EQ(spans.parent_of("wrapper"), "outer");
+    EXPECT_EQ(status_of(spans.named("wrapper")).code, 0U);
+}
+
+TEST_F(Traced, AnAwaitablesSpanStartsWhenItIsAwaited) {
+    run_chain([]() -> Task<void> {
+        auto later = weft::traced("wrapper", answer());
+        const Span outer("outer");
+        EXPECT_EQ(co_await std::move(later), 42);
+    });
+    EXPECT_EQ(SpanIndex(sink.take()).parent_of("wrapper"), "outer");
+}
+
+TEST_F(Traced, AnExceptionPassesThroughAndIsRecorded) {
+    run_chain([]() -> Task<void> {
+        bool caught = false;
+        try {
+            co_await weft::traced("wrapper", failing());
+        } catch (const std::invalid_argument&) { caught = true; }
+        EXPECT_TRUE(caught);
+    });
+    const auto span = sink.take_one();
+    EXPECT_EQ(status_of(span), (DecodedStatus{2, "what went wrong"}));
+    EXPECT_EQ(attributes_of(span)["error.type"], "std::invalid_argument");
+    ASSERT_EQ(messages(span, 11).size(), 1U);
+    EXPECT_EQ(attributes_of(messages(span, 11).front(), 3)["exception.message"], "what went wrong");
+}
+
+TEST_F(Traced, ASystemErrorOfAPlainAwaitableBecomesItsCodesTypeAndText) {
+    asio::io_context io(1);
+    weft::co_spawn(
+        io,
+        []() -> asio::awaitable<void> {
+            bool caught = false;
+            try {
+                co_await weft::traced("wrapper", failing_plain());
+            } catch (const boost::system::system_error&) { caught = true; }
+            EXPECT_TRUE(caught);
+        },
+        fail_on_exception);
+    run(io);
+    const auto span = sink.take_one();
+    EXPECT_EQ(status_of(span).code, 2U);
+    EXPECT_EQ(attributes_of(span)["error.type"], "generic:" + std::to_string(ETIMEDOUT));
+}
+
+TEST_F(Traced, AnOperationInACoroutineIsAChildThatIsNotCurrent) {
+    run_chain([]() -> Task<void> {
+        const Span outer("outer");
+        asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
+        co_await timer.async_wait(weft::traced("wait"));
+        EXPECT_EQ(current_span_context(), outer.context());
+    });
+    const SpanIndex spans(sink.take());
+    EXPECT_EQ(spans.parent_of("wait"), "outer");
+    EXPECT_EQ(status_of(spans.named("wait")).code, 0U);
+    EXPECT_EQ(number(spans.named("wait").message, 6), 3U) << "its kind is client";
+}
+
+TEST_F(Traced, AnOperationsSpanStartsWhenItIsStarted) {
+    run_chain([]() -> Task<void> {
+        asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
+        auto later = timer.async_wait(weft::traced("wait"));
+        const Span outer("outer");
+        co_await std::move(later);
+    });
+    EXPECT_EQ(SpanIndex(sink.take()).parent_of("wait"), "outer");
+}
+
+TEST_F(Traced, ByteCountsAndErrorsOfAnOperationAreNoted) {
+    run_chain([]() -> Task<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        asio::readable_pipe in(executor.inner_executor());
+        asio::writable_pipe out(executor.inner_executor());
+        asio::connect_pipe(in, out);
+        const std::string text = "hello";
+        EXPECT_EQ(co_await asio::async_write(out, asio::buffer(text), weft::traced("write")), 5U);
+        out.close();
+        char buffer[16];
+        const auto [error, size] = co_await asio::async_read(
+            in, asio::buffer(buffer), weft::traced("read", asio::as_tuple(asio::deferred)));
+        EXPECT_EQ(error, asio::error::eof);
+        EXPECT_EQ(size, 5U);
+    });
+    const SpanIndex spans(sink.take());
+    const auto bytes_of = [](const SunkSpan& span) {
+        for (const auto& pair : messages(span, 9)) {
+            if (messages(pair, 1).front() == "weft.bytes_transferred") {
+                return number(messages(pair, 2).front(), 3);
+            }
+        }
+        return std::uint64_t{0};
+    };
+    EXPECT_EQ(bytes_of(spans.named("write")), 5U);
+    EXPECT_EQ(status_of(spans.named("write")).code, 0U);
+    EXPECT_EQ(bytes_of(spans.named("read")), 5U);
+    EXPECT_EQ(status_of(spans.named("read")).code, 2U);
+    EXPECT_EQ(attributes_of(spans.named("read"))["error.type"], "asio.misc:2");
+}
+
+TEST_F(Traced, ACancelledOperationHasNotFailed) {
+    asio::io_context io(1);
+    asio::cancellation_signal signal;
+    asio::steady_timer timer(io, asio::steady_timer::time_point::max());
+    error_code seen;
+    timer.async_wait(asio::bind_cancellation_slot(
+        signal.slot(), weft::traced("outside", [&](error_code error) { seen = error; })));
+    io.poll();
+    io.restart();
+    signal.emit(asio::cancellation_type::all);
+    run(io);
+    EXPECT_EQ(seen, asio::error::operation_aborted);
+    const auto span = sink.take_one();
+    EXPECT_TRUE(was_cancelled(span));
+    EXPECT_EQ(status_of(span).code, 0U);
+}
+
+TEST_F(Traced, TheInnerTokensExecutorAllocatorAndCancellationSlotAreKept) {
+    asio::io_context io(1);
+    asio::io_context other(1);
+    asio::cancellation_signal signal;
+    std::byte memory[4096];
+    std::pmr::monotonic_buffer_resource resource(
+        memory, sizeof memory, std::pmr::null_memory_resource());
+    const std::pmr::polymorphic_allocator<void> allocator(&resource);
+    bool called = false;
+    auto handler = asio::bind_executor(
+        other.get_executor(),
+        asio::bind_allocator(
+            allocator, asio::bind_cancellation_slot(signal.slot(), [&called](error_code error) {
+                called = true;
+                EXPECT_EQ(error, asio::error::operation_aborted);
+            })));
+    using Handler = decltype(handler);
+    const detail::TracedHandler<Handler> traced{Span::detached(Tracer(), "unused"), handler};
+    EXPECT_EQ(asio::get_associated_executor(traced), other.get_executor());
+    EXPECT_EQ(asio::get_associated_allocator(traced), allocator);
+    EXPECT_EQ(asio::get_associated_cancellation_slot(traced), signal.slot());
+
+    asio::steady_timer timer(io, asio::steady_timer::time_point::max());
+    timer.async_wait(weft::traced("wait", handler));
+    signal.emit(asio::cancellation_type::all);
+    run(io);
+    EXPECT_FALSE(called) << "it belongs to the other loop";
+    run(other);
+    EXPECT_TRUE(called);
+}
+
+TEST_F(Traced, ACallbackAndAFutureAreTokensLikeAnyOther) {
+    asio::io_context io(1);
+    asio::steady_timer timer(io, std::chrono::seconds(0));
+    bool ended_before = false;
+    timer.async_wait(weft::traced(
+        "callback", [&](error_code) { ended_before = sink.take_one().name == "callback"; }));
+    run(io);
+    EXPECT_TRUE(ended_before) << "the span ends before its handler runs";
+    timer.expires_after(std::chrono::seconds(0));
+    auto future = timer.async_wait(weft::traced("future", asio::use_future));
+    run(io);
+    future.get();
+    EXPECT_EQ(sink.take_one().name, "future");
+}
+
+TEST_F(Traced, AnExceptionPointerOfASpawnedCoroutineIsRecorded) {
+    run_chain([]() -> Task<void> {
+        bool caught = false;
+        try {
+            co_await weft::co_spawn(
+                co_await asio::this_coro::executor, failing(),
+                weft::traced("spawned", asio::deferred));
+        } catch (const std::invalid_argument&) { caught = true; }
+        EXPECT_TRUE(caught);
+    });
+    const auto span = sink.take_one();
+    EXPECT_EQ(span.name, "spawned");
+    EXPECT_EQ(status_of(span), (DecodedStatus{2, "what went wrong"}));
+}
+
+TEST_F(Traced, AnOperationThatIsDestroyedWithItsLoopEndsItsSpan) {
+    {
+        asio::io_context io(1);
+        asio::steady_timer timer(io, asio::steady_timer::time_point::max());
+        timer.async_wait(weft::traced("abandoned", [](error_code) { ADD_FAILURE(); }));
+        io.poll();
+    }
+    EXPECT_EQ(sink.take_one().name, "abandoned");
+}
+
+TEST_F(Traced, ATracerOfOnesOwnNamesTheScope) {
+    const Tracer tracer = sink.tracer("my.library");
+    run_chain([&tracer]() -> Task<void> {
+        EXPECT_EQ(co_await weft::traced(tracer, "wrapper", answer()), 42);
+        asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
+        co_await timer.async_wait(weft::traced(tracer, "wait", use_task));
+    });
+    const SpanIndex spans(sink.take());
+    EXPECT_EQ(spans.named("wrapper").header.scope, tracer.scope_index());
+    EXPECT_EQ(spans.named("wait").header.scope, tracer.scope_index());
+}
+
+} // namespace
+} // namespace weft::testing
