@@ -36,6 +36,7 @@ void recycle(ContextSlot& slot) noexcept {
     slot.head = nullptr;
     slot.base = {};
     slot.base_state = {};
+    if (slot.values) { slot.values = {}; }
     slot.wall_offset_ns = 0;
     slot.suppressed = false;
     slot.release_when_uninstalled = false;
@@ -211,6 +212,7 @@ SlotLease SlotLease::fork() noexcept {
             slot->wall_offset_ns = from->wall_offset_ns;
         }
         slot->suppressed = from->suppressed;
+        if (from->values) { slot->values = from->values; }
     }
     lease.slot_ = slot;
     return lease;
@@ -255,19 +257,6 @@ TraceContext current_trace_context() noexcept {
         return {node->span, node->state};
     }
     return {slot->base, slot->base_state};
-}
-
-SuppressTelemetry::SuppressTelemetry() noexcept {
-    if (detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
-        handle_ = detail::handle_of(*slot);
-        before_ = std::exchange(slot->suppressed, true);
-    }
-}
-
-SuppressTelemetry::~SuppressTelemetry() {
-    // Only where it was set, and only if it is the same chain still: anything else would be somebody else's flag.
-    detail::ContextSlot* slot = detail::active_slot();
-    if (slot != nullptr && detail::handle_of(*slot) == handle_) { slot->suppressed = before_; }
 }
 
 } // namespace weft

@@ -528,6 +528,15 @@ Span Span::detached(
     return span;
 }
 
+Span Span::following(
+    const Tracer& tracer, std::string_view name, std::initializer_list<Attribute> attributes,
+    SpanKind kind) noexcept {
+    const Link link{.context = current_trace_context(), .attributes = {}};
+    return Span(
+        tracer, name, attributes,
+        {.kind = kind, .parent = SpanParent::root(), .links = {&link, 1}});
+}
+
 void Span::make_current() noexcept {
     if (record_ == nullptr || record_->slot != nullptr) { return; }
     if (auto* slot = detail::active_slot(); slot != nullptr) {

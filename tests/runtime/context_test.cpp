@@ -1,6 +1,7 @@
 #include "loop.hpp"
 
 #include <weft/runtime/context.hpp>
+#include <weft/runtime/with.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/testing/span_sink.hpp>
 
@@ -98,7 +99,7 @@ TEST_F(Context, ThreadLocalDestructorsThatRunLastFindNoContextAndDoNoHarm) {
 
 TEST_F(Context, SuppressionSilencesWhatStartsUnderIt) {
     {
-        const SuppressTelemetry quiet;
+        const auto quiet = with(suppressed);
         Span silent("silent");
         EXPECT_FALSE(silent.is_recording());
         EXPECT_FALSE(silent.context().is_valid());
@@ -110,14 +111,14 @@ TEST_F(Context, SuppressionSilencesWhatStartsUnderIt) {
 }
 
 TEST_F(Context, SuppressionNests) {
-    const SuppressTelemetry outer;
-    { const SuppressTelemetry inner; }
+    const auto outer = with(suppressed);
+    { const auto inner = with(suppressed); }
     EXPECT_FALSE(Span("still silent").is_recording());
 }
 
 TEST_F(Context, SuppressionLeavesOpenSpansAlone) {
     Span open("open");
-    const SuppressTelemetry quiet;
+    const auto quiet = with(suppressed);
     EXPECT_TRUE(open.is_recording());
     open.set_attribute("still", "recorded");
     EXPECT_EQ(current_span_context(), open.context());
@@ -128,7 +129,7 @@ TEST_F(Context, SuppressionFollowsItsChainAndNoOther) {
     weft::co_spawn(
         io,
         []() -> Task<void> {
-            const SuppressTelemetry quiet;
+            const auto quiet = with(suppressed);
             for (int i = 0; i < 10; ++i) {
                 co_await testing::yield();
                 EXPECT_FALSE(Span("silent").is_recording());
@@ -156,7 +157,7 @@ TEST_F(Context, SuppressionDestroyedWithItsLoopTouchesNobodyElsesContext) {
         weft::co_spawn(
             io,
             []() -> Task<void> {
-                const SuppressTelemetry quiet;
+                const auto quiet = with(suppressed);
                 asio::steady_timer timer(
                     co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
                 co_await timer.async_wait(testing::use_task);
@@ -192,7 +193,7 @@ TEST_F(Context, ARecycledSlotCarriesNothingOver) {
             {.parent = TraceContext{
                  {random_trace_id(), random_span_id(), 1, true},
                  TraceState::from_validated("a=1")}});
-        const SuppressTelemetry quiet;
+        const auto quiet = with(suppressed);
         const auto lease = SlotLease::fork();
         index = lease.slot()->pool_index;
     }
@@ -383,7 +384,7 @@ TEST_F(Context, SuppressionEndsThoughItsSliceStartedAnOperationMeanwhile) {
     testing::run_chain([]() -> Task<void> {
         const auto executor = co_await asio::this_coro::executor;
         {
-            const SuppressTelemetry quiet;
+            const auto quiet = with(suppressed);
             asio::post(executor, [] {});
         }
         EXPECT_TRUE(Span("heard").is_recording());
@@ -393,7 +394,7 @@ TEST_F(Context, SuppressionEndsThoughItsSliceStartedAnOperationMeanwhile) {
 TEST_F(Context, SuppressionStartsThoughItsSliceStartedAnOperationBefore) {
     testing::run_chain([]() -> Task<void> {
         asio::post(co_await asio::this_coro::executor, [] {});
-        const SuppressTelemetry quiet;
+        const auto quiet = with(suppressed);
         co_await testing::yield();
         EXPECT_FALSE(Span("silent").is_recording());
     });

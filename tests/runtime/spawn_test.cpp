@@ -2,6 +2,7 @@
 
 #include <weft/runtime/host.hpp>
 #include <weft/runtime/spawn.hpp>
+#include <weft/runtime/with.hpp>
 
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/static_thread_pool.hpp>
@@ -134,7 +135,7 @@ TEST_F(Spawn, InheritsSuppression) {
         io,
         [this]() -> Task<void> {
             {
-                const SuppressTelemetry quiet;
+                const auto quiet = with(suppressed);
                 weft::co_spawn(io, child_task("unheard"), fail_on_exception);
                 co_await testing::yield();
             }

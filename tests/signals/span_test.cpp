@@ -1,6 +1,7 @@
 #include "decoded.hpp"
 
 #include <weft/runtime/manual_clock.hpp>
+#include <weft/runtime/with.hpp>
 #include <weft/testing/span_sink.hpp>
 
 #include <gtest/gtest.h>
@@ -160,7 +161,7 @@ TEST(SpanParent, HandsItsTraceStateDown) {
 TEST(SuppressedSpan, IsNotRecorded) {
     SpanSink sink;
     {
-        const SuppressTelemetry quiet;
+        const auto quiet = with(suppressed);
         EXPECT_FALSE(Span("quiet").is_recording());
     }
     EXPECT_TRUE(sink.take().empty());
@@ -201,6 +202,36 @@ TEST(DroppedSpan, IsCountedWhenTheQueueIsFullAndAfterShutdown) {
     Span("late").end();
     EXPECT_EQ(provider.dropped_after_shutdown, 1U);
     EXPECT_TRUE(sink.take().empty());
+}
+
+TEST(SpanFollowing, StartsATraceOfItsOwnThatIsLinkedToWhatWasCurrent) {
+    SpanSink sink;
+    SpanContext request;
+    SpanContext job;
+    {
+        const Span outer("request");
+        request = outer.context();
+        const auto following = Span::following("job");
+        job = following.context();
+        EXPECT_EQ(current_span_context(), job);
+    }
+    const SpanIndex spans(sink.take());
+    EXPECT_EQ(spans.parent_of("job"), "");
+    EXPECT_NE(job.trace_id, request.trace_id);
+    const auto links = messages(spans.named("job"), 13);
+    ASSERT_EQ(links.size(), 1U);
+    EXPECT_EQ(
+        messages(links.front(), 1).front(),
+        std::string(request.trace_id.bytes.begin(), request.trace_id.bytes.end()));
+    EXPECT_EQ(
+        messages(links.front(), 2).front(),
+        std::string(request.span_id.bytes.begin(), request.span_id.bytes.end()));
+}
+
+TEST(SpanFollowing, HasNoLinkWhereNothingIsCurrent) {
+    SpanSink sink;
+    Span::following("job").end();
+    EXPECT_TRUE(messages(sink.take_one(), 13).empty());
 }
 
 } // namespace

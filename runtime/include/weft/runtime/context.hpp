@@ -27,6 +27,7 @@
 // E2  recycle stores state (release) -> taking by a stale handle (acquire) fails on the generation.
 // E3  end() exchanges link (acq_rel) <-> recycle() exchanges link (acq_rel): exactly one side finishes the node.
 
+#include <weft/runtime/context_values.hpp>
 #include <weft/runtime/pool.hpp>
 #include <weft/runtime/span_context.hpp>
 
@@ -70,6 +71,7 @@ struct alignas(64) ContextSlot : PoolItem<ContextSlot> {
     ScopeNode* head = nullptr;
     SpanContext base;
     TraceState base_state;
+    ContextValuesRef values;
     std::int64_t wall_offset_ns = 0; // 0: none inherited.
 };
 
@@ -260,19 +262,5 @@ struct ContextFaults {
 
 /// As above, with the trace state: what a propagator injects.
 [[nodiscard]] TraceContext current_trace_context() noexcept;
-
-/// While alive, nothing started in this chain is recorded: for the telemetry of telemetry.
-/// Threads: create and destroy in the same chain. Spans that are already open are not affected.
-class SuppressTelemetry {
-public:
-    SuppressTelemetry() noexcept;
-    SuppressTelemetry(const SuppressTelemetry&) = delete;
-    SuppressTelemetry& operator=(const SuppressTelemetry&) = delete;
-    ~SuppressTelemetry();
-
-private:
-    detail::SlotHandle handle_;
-    bool before_ = false;
-};
 
 } // namespace weft

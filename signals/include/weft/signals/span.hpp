@@ -115,7 +115,8 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept;
 /// Threads: any. Lifetime: the texts must live as long as the tracer.
 class Tracer {
 public:
-    constexpr Tracer() noexcept = default;
+    /// The scope of spans that name none.
+    constexpr Tracer() noexcept : index_(0) {}
     constexpr explicit Tracer(
         std::string_view name, std::string_view version = {},
         std::string_view schema_url = {}) noexcept
@@ -254,6 +255,17 @@ public:
         const Tracer& tracer, std::string_view name,
         std::initializer_list<Attribute> attributes = {},
         const SpanOptions& options = detail::default_span_options.value) noexcept;
+    /// The first span of a new trace, current, with a link to what was current: for a job that a request sets off and
+    /// does not wait for. To be made inside the job's own chain.
+    [[nodiscard]] static Span following(
+        const Tracer& tracer, std::string_view name,
+        std::initializer_list<Attribute> attributes = {},
+        SpanKind kind = SpanKind::internal) noexcept;
+    [[nodiscard]] static Span following(
+        std::string_view name, std::initializer_list<Attribute> attributes = {},
+        SpanKind kind = SpanKind::internal) noexcept {
+        return following(Tracer(), name, attributes, kind);
+    }
     /// Makes a detached span current in the running chain, until it ends. A second call does nothing.
     void make_current() noexcept;
 

@@ -1,0 +1,70 @@
+#pragma once
+// What a chain carries beside its current span: baggage, a deadline, suppression. Set for a scope by `weft::with`,
+// inherited by every chain that is spawned meanwhile, read by whoever needs it.
+//
+//   const auto scope = weft::with(weft::current_baggage().set("tenant", "acme"));
+//   const auto hurry = weft::with(weft::Deadline::in(std::chrono::seconds(2)));
+//   const auto quiet = weft::with(weft::suppressed);
+
+#include <weft/runtime/baggage.hpp>
+#include <weft/runtime/context.hpp>
+
+#include <chrono>
+#include <compare>
+#include <utility>
+
+namespace weft {
+
+/// Until when the work is worth doing. Nested deadlines never extend each other. Steady time.
+struct Deadline {
+    std::chrono::steady_clock::time_point at = std::chrono::steady_clock::time_point::max();
+
+    [[nodiscard]] static Deadline in(std::chrono::steady_clock::duration from_now) noexcept {
+        return {std::chrono::steady_clock::now() + from_now};
+    }
+    [[nodiscard]] bool is_set() const noexcept {
+        return at != std::chrono::steady_clock::time_point::max();
+    }
+    friend auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
+};
+
+/// For `with`: nothing started in this chain is recorded, for the telemetry of telemetry. Spans that are already open
+/// are not affected.
+struct Suppressed {};
+inline constexpr Suppressed suppressed{};
+
+/// While alive, the running chain carries what `with` was given; then again what it carried before.
+/// Threads: create and destroy in the same chain, the last first. One that is destroyed elsewhere changes nothing.
+class [[nodiscard]] ContextScope {
+public:
+    ContextScope(const ContextScope&) = delete;
+    ContextScope& operator=(const ContextScope&) = delete;
+    ~ContextScope();
+
+private:
+    friend ContextScope with(Baggage baggage) noexcept;
+    friend ContextScope with(Deadline deadline) noexcept;
+    friend ContextScope with(Suppressed) noexcept;
+    ContextScope() noexcept;
+    explicit ContextScope(Baggage&& baggage) noexcept;
+    explicit ContextScope(Deadline deadline) noexcept;
+    explicit ContextScope(Suppressed) noexcept;
+
+    detail::SlotHandle handle_;
+    detail::ContextValuesRef before_;
+    bool suppressed_before_ = false;
+};
+
+/// Sets one of them for a scope. Without memory, and outside of any context, it sets nothing.
+/// Cost: one small allocation; none for `suppressed`.
+inline ContextScope with(Baggage baggage) noexcept { return ContextScope(std::move(baggage)); }
+inline ContextScope with(Deadline deadline) noexcept { return ContextScope(deadline); }
+inline ContextScope with(Suppressed) noexcept { return ContextScope(suppressed); }
+
+/// The baggage that came with the request, or that `with` set. Threads: any. Cost: a few loads and at most one atomic
+/// increment. Source: OpenTelemetry Baggage API, "Context Interaction".
+[[nodiscard]] Baggage current_baggage() noexcept;
+/// The nearest deadline; not set by default. Threads: any.
+[[nodiscard]] Deadline current_deadline() noexcept;
+
+} // namespace weft

@@ -1,0 +1,189 @@
+#include "loop.hpp"
+
+#include <weft/runtime/operators.hpp>
+#include <weft/runtime/with.hpp>
+
+#include <boost/asio/bind_executor.hpp>
+
+#include <string>
+#include <thread>
+
+// What a chain carries beside its span: where it is visible, and how long.
+
+namespace weft {
+namespace {
+
+using testing::run_chain;
+using testing::use_task;
+using testing::yield;
+
+using With = testing::WithoutFaults;
+using Clock = std::chrono::steady_clock;
+
+std::string tenant() {
+    const auto baggage = current_baggage();
+    return std::string(baggage.get("tenant").value_or("none"));
+}
+
+Baggage of_tenant(std::string_view name) { return current_baggage().set("tenant", name); }
+
+TEST_F(With, NothingIsCarriedByDefault) {
+    EXPECT_TRUE(current_baggage().empty());
+    EXPECT_FALSE(current_deadline().is_set());
+}
+
+TEST_F(With, BaggageIsCarriedForTheScopeAndThenWhatWasBefore) {
+    {
+        const auto outer = with(of_tenant("a"));
+        EXPECT_EQ(tenant(), "a");
+        {
+            const auto inner = with(of_tenant("b").set("more", "1"));
+            EXPECT_EQ(tenant(), "b");
+            EXPECT_EQ(current_baggage().size(), 2U);
+        }
+        EXPECT_EQ(tenant(), "a");
+        const auto none = with(Baggage());
+        EXPECT_EQ(tenant(), "none");
+    }
+    EXPECT_EQ(tenant(), "none");
+}
+
+TEST_F(With, EachKindLeavesTheOthersAlone) {
+    const auto at = Clock::time_point(std::chrono::hours(1));
+    const auto baggage = with(of_tenant("a"));
+    const auto deadline = with(Deadline{at});
+    const auto quiet = with(suppressed);
+    EXPECT_EQ(tenant(), "a");
+    EXPECT_EQ(current_deadline().at, at);
+    {
+        const auto other = with(of_tenant("b"));
+        EXPECT_EQ(current_deadline().at, at);
+    }
+    EXPECT_EQ(tenant(), "a");
+}
+
+TEST_F(With, ANestedDeadlineIsNeverTheLaterOne) {
+    const Clock::time_point start{};
+    const auto outer = with(Deadline{start + std::chrono::seconds(2)});
+    {
+        const auto later = with(Deadline{start + std::chrono::seconds(3)});
+        EXPECT_EQ(current_deadline().at, start + std::chrono::seconds(2));
+        const auto sooner = with(Deadline{start + std::chrono::seconds(1)});
+        EXPECT_EQ(current_deadline().at, start + std::chrono::seconds(1));
+    }
+    EXPECT_EQ(current_deadline().at, start + std::chrono::seconds(2));
+}
+
+TEST_F(With, ChainsKeepTheirOwnAcrossAwaits) {
+    asio::io_context io(1);
+    for (const std::string name : {"a", "b", "c"}) {
+        weft::co_spawn(
+            io,
+            [name]() -> Task<void> {
+                const auto scope = with(of_tenant(name));
+                for (int i = 0; i < 5; ++i) {
+                    co_await yield();
+                    EXPECT_EQ(tenant(), name);
+                }
+            },
+            testing::fail_on_exception);
+    }
+    testing::run(io);
+    EXPECT_EQ(tenant(), "none");
+}
+
+TEST_F(With, SpawnedChainsAndBranchesInheritAndDoNotGiveBack) {
+    run_chain([]() -> Task<void> {
+        const auto scope = with(of_tenant("parent"));
+        const auto child = [](std::string name) -> Task<void> {
+            EXPECT_EQ(tenant(), "parent");
+            const auto own = with(of_tenant(name));
+            co_await yield(2);
+            EXPECT_EQ(tenant(), name);
+        };
+        co_await (child("left") && child("right"));
+        EXPECT_EQ(tenant(), "parent");
+        co_await weft::co_spawn(co_await asio::this_coro::executor, child("spawned"), use_task);
+        EXPECT_EQ(tenant(), "parent");
+    });
+}
+
+TEST_F(With, AChainKeepsWhatItInheritedWhenItsSpawnersScopeHasEnded) {
+    asio::io_context io(1);
+    {
+        const auto scope = with(of_tenant("spawner"));
+        weft::co_spawn(
+            io,
+            []() -> Task<void> {
+                co_await yield(2);
+                EXPECT_EQ(tenant(), "spawner");
+            },
+            testing::fail_on_exception);
+    }
+    testing::run(io);
+}
+
+TEST_F(With, ABoundCallbackSeesItsChains) {
+    asio::io_context io(1);
+    std::string seen;
+    weft::co_spawn(
+        io,
+        [&]() -> Task<void> {
+            const auto scope = with(of_tenant("chain"));
+            asio::post(bind_context(io.get_executor()), [&] { seen = tenant(); });
+            co_await yield(3);
+        },
+        testing::fail_on_exception);
+    testing::run(io);
+    EXPECT_EQ(seen, "chain");
+}
+
+TEST_F(With, OtherThreadsSeeNothingOfIt) {
+    const auto scope = with(of_tenant("here"));
+    std::string seen;
+    std::thread([&seen] { seen = tenant(); }).join();
+    EXPECT_EQ(seen, "none");
+}
+
+TEST_F(With, AScopeEndsThoughItsSliceStartedAnOperationMeanwhile) {
+    run_chain([]() -> Task<void> {
+        {
+            const auto scope = with(of_tenant("short"));
+            co_await yield();
+        }
+        EXPECT_EQ(tenant(), "none");
+        co_await yield();
+        EXPECT_EQ(tenant(), "none");
+    });
+}
+
+TEST_F(With, ARecycledSlotHasNothingLeft) {
+    for (int i = 0; i < 3; ++i) {
+        run_chain([]() -> Task<void> {
+            EXPECT_EQ(tenant(), "none");
+            // Ends with the coroutine's frame, which the chain's slot outlives: the same order as for spans.
+            const auto scope = with(of_tenant("used"));
+            co_await yield();
+        });
+    }
+}
+
+TEST_F(With, AScopeOfACoroutineThatIsDestroyedWhileSuspendedTouchesNobodyElse) {
+    const auto here = with(of_tenant("owner"));
+    {
+        asio::io_context io(1);
+        weft::co_spawn(
+            io,
+            []() -> Task<void> {
+                const auto scope = with(of_tenant("suspended"));
+                co_await asio::post(use_task);
+                co_await asio::post(use_task);
+            },
+            asio::detached);
+        io.run_one();
+    }
+    EXPECT_EQ(tenant(), "owner");
+}
+
+} // namespace
+} // namespace weft
