@@ -80,13 +80,22 @@ TEST_F(DiagnosticsTest, MakesAMessageOnlyIfItIsShown) {
 }
 
 TEST_F(DiagnosticsTest, SurvivesAHandlerAndAMessageThatThrow) {
+    int calls = 0;
     Diagnostics log(
-        {.handler = [](const Diagnostic&) { throw std::runtime_error("handler"); },
+        {.handler =
+             [&calls](const Diagnostic&) {
+                 ++calls;
+                 throw std::runtime_error("handler");
+             },
          .interval = 0ms});
     log.report(DiagnosticLevel::error, "a", "message");
+    EXPECT_EQ(calls, 1);
     log.report(
         DiagnosticLevel::error, "a", []() -> std::string { throw std::runtime_error("message"); });
-    SUCCEED();
+    EXPECT_EQ(calls, 1);
+    log.set_handler(options().handler);
+    log.report(DiagnosticLevel::error, "a", "after");
+    EXPECT_THAT(lines, ElementsAre("error a after 0"));
 }
 
 TEST_F(DiagnosticsTest, LetsAHandlerReportItself) {
