@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstring>
 #include <deque>
 #include <list>
@@ -48,7 +49,7 @@ std::string problem_in(const BatchOptions& options) {
     }
     constexpr std::size_t shard_bytes_min = 32u
                                             << 10; // A record takes an eighth of a ring at most.
-    if (options.queue_bytes / options.shards < shard_bytes_min) {
+    if (options.queue_bytes / std::bit_ceil(options.shards) < shard_bytes_min) {
         return fmt::format(
             "BatchOptions::queue_bytes is {} over {} shards: allowed is {} bytes a shard or more",
             options.queue_bytes, options.shards, shard_bytes_min);

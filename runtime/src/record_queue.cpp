@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <mutex>
 #include <new>
@@ -46,7 +47,7 @@ void give_back_event(int descriptor) noexcept {
 } // namespace
 
 RecordQueue::RecordQueue(std::size_t bytes, unsigned shards) {
-    shards = std::max(shards, 1U);
+    shards = std::bit_ceil(shards);
     for (unsigned i = 0; i < shards; ++i) {
         rings_.push_back(std::make_unique<ByteRing>(bytes / shards));
     }

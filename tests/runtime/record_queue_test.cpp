@@ -95,6 +95,32 @@ TEST(RecordQueue, AThreadKeepsToItsShardAndThreadsAreSpreadEvenly) {
     EXPECT_EQ(queue.records_accepted(), 4U * (1024 / 48));
 }
 
+TEST(RecordQueue, RoundsItsShardsUpToAPowerOfTwoAndSpreadsThreadsOverAllOfThem) {
+    for (const auto& [asked, made] : {std::pair{3U, 4U}, {4U, 4U}, {5U, 8U}, {1U, 1U}}) {
+        SCOPED_TRACE(asked);
+        RecordQueue queue(made * 1024, asked);
+        EXPECT_EQ(queue.capacity(), made * 1024U);
+        on_fresh_threads(made, [&](unsigned) {
+            EXPECT_EQ(push(queue, std::string(queue.record_max(), 'x')), Push::accepted);
+        });
+        for (const auto count : queue.mark()) { EXPECT_EQ(count, 1U); }
+    }
+}
+
+TEST(RecordQueue, TakesAThreadThatAlsoUsesQueuesOfOtherShardCounts) {
+    RecordQueue one(1024, 1);
+    RecordQueue two(2048, 2);
+    RecordQueue eight(8192, 8);
+    on_fresh_threads(8, [&](unsigned) {
+        for (RecordQueue* queue : {&one, &two, &eight}) {
+            EXPECT_EQ(push(*queue, "x"), Push::accepted);
+        }
+    });
+    EXPECT_EQ(one.mark(), RecordQueue::Mark(1, 8));
+    EXPECT_EQ(two.mark(), RecordQueue::Mark(2, 4));
+    EXPECT_EQ(eight.mark(), RecordQueue::Mark(8, 1));
+}
+
 TEST(RecordQueue, CountsOverAllShards) {
     RecordQueue queue(3 * 1024, 3);
     on_fresh_threads(6, [&](unsigned) { EXPECT_EQ(push(queue, "123456789"), Push::accepted); });

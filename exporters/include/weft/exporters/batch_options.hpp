@@ -18,8 +18,9 @@ struct BatchOptions {
     std::size_t waiting_bytes_max =
         4u << 20; ///< With this much waiting for the sink, rings are left to fill. 1 KiB to 1 GiB.
     std::chrono::milliseconds poll{
-        100};            ///< How often a queue below half is looked at. 1 ms to 10 s.
-    unsigned shards = 2; ///< Rings that `queue_bytes` is divided over. 1 to 64.
+        100}; ///< How often a queue below half is looked at. 1 ms to 10 s.
+    unsigned shards =
+        2; ///< Rings that `queue_bytes` is divided over. 1 to 64, rounded up to a power of two.
 };
 
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is.

@@ -14,7 +14,8 @@ namespace weft {
 /// Threads: push any; consume, arm and disarm one at a time (the drain's).
 class RecordQueue {
 public:
-    /// Shape: `bytes` in all, divided over `shards` rings (each rounded up to a power of two).
+    /// Shape: `bytes` in all, divided over `shards` rings; their number and the size of each are rounded up to a power
+    /// of two.
     /// Errors: std::bad_alloc, std::system_error when no event descriptor is left.
     RecordQueue(std::size_t bytes, unsigned shards);
     RecordQueue(const RecordQueue&) = delete;
@@ -27,7 +28,7 @@ public:
     /// Cost: one compare-exchange and the copy; a system call only for the record that wakes a sleeping drain.
     template <class Write>
     Push push(std::size_t size, Write&& write) noexcept {
-        ByteRing& ring = *rings_[thread_shard() % rings_.size()];
+        ByteRing& ring = *rings_[thread_shard() & (rings_.size() - 1)]; // A power of two.
         std::byte* place = ring.claim(size);
         if (place == nullptr) [[unlikely]] {
             if (size > ring.payload_max()) { return Push::too_large; }
