@@ -7,7 +7,10 @@
 #include <weft/viewer/otlp_codec.hpp>
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/common.h>
+#if GOOGLE_PROTOBUF_VERSION < 4022000 // Later ones log through Abseil, which has no silencer.
 #include <google/protobuf/stubs/logging.h>
+#endif
 
 #include <limits>
 
@@ -73,8 +76,10 @@ Result<void> decode(
     if (*type == MediaType::json) { return from_json(*plain, message, detail); }
     // Protobuf counts bytes in an int.
     if (plain->size() > std::numeric_limits<int>::max()) { return Errc::request_too_large; }
+#if GOOGLE_PROTOBUF_VERSION < 4022000
     // Protobuf would complain on stderr about each string that is not UTF-8.
     const google::protobuf::LogSilencer silence;
+#endif
     if (!message.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
         explain(detail, fmt::format("body is not a protobuf {}", message.GetDescriptor()->name()));
         return Errc::decode_failed;
