@@ -140,7 +140,7 @@ private:
 
 struct ValueLimits {
     std::uint32_t length = SpanLimits::unlimited;
-    std::uint32_t depth = 64;
+    std::uint32_t depth = SpanLimits{}.attribute_value_depth;
 };
 
 /// One KeyValue field. Returns false, leaving the buffer as it was, when it does not fit or the key is empty.

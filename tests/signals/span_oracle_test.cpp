@@ -8,7 +8,9 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 #include <opentelemetry/proto/trace/v1/trace.pb.h>
+#include <protozero/pbf_writer.hpp>
 
 #include <bit>
 #include <stdexcept>
@@ -18,6 +20,7 @@ namespace {
 
 namespace common = opentelemetry::proto::common::v1;
 namespace trace = opentelemetry::proto::trace::v1;
+namespace collector = opentelemetry::proto::collector::trace::v1;
 using ::testing::AssertionFailure;
 using ::testing::AssertionResult;
 using ::testing::AssertionSuccess;
@@ -32,7 +35,6 @@ AssertionResult parse(const SunkSpan& sunk, trace::ScopeSpans& spans) {
     google::protobuf::io::CodedInputStream in(
         reinterpret_cast<const std::uint8_t*>(sunk.body.data()),
         static_cast<int>(sunk.body.size()));
-    in.SetRecursionLimit(1000); // 64 nested values are up to 200 nested messages.
     if (!spans.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
         return AssertionFailure() << "the official classes refuse the body";
     }
@@ -423,7 +425,7 @@ TEST(SpanEncoding, KeepsValuesAtTheDepthLimitAndEmptiesThoseBelowIt) {
     auto random = Random(1);
     ModelViews views(random);
     for (const bool maps : {false, true}) {
-        for (const std::uint32_t levels : {1U, 63U, 64U, 65U, 80U}) {
+        for (const std::uint32_t levels : {1U, 29U, 30U, 31U, 80U}) {
             SCOPED_TRACE(levels);
             const auto value = nested_value(levels, maps);
             Span(sink.tracer(), "deep", {{"value", views.view(value)}}).end();
@@ -434,9 +436,34 @@ TEST(SpanEncoding, KeepsValuesAtTheDepthLimitAndEmptiesThoseBelowIt) {
             EXPECT_TRUE(same(attributes[0].value(), limited(value, {})));
             EXPECT_EQ(
                 attributes[0].ShortDebugString().find("innermost") != std::string::npos,
-                levels <= 64);
+                levels <= 30);
             EXPECT_EQ(spans.spans(0).dropped_attributes_count(), 0U);
         }
+    }
+}
+
+// The deepest place of a trace is an event's attribute in a whole request.
+TEST(SpanEncoding, IsAcceptedByTheOfficialClassesAsTheyAreHoweverDeepTheValues) {
+    SpanSink sink;
+    auto random = Random(1);
+    ModelViews views(random);
+    for (const bool maps : {false, true}) {
+        const auto value = nested_value(80, maps);
+        {
+            Span span("deep");
+            span.add_event("deeper", {{"value", views.view(value)}});
+        }
+        std::string message = sink.take_one().body;
+        for (int outer = 0; outer < 2; ++outer) { // ResourceSpans.scope_spans, then the request.
+            std::string field;
+            protozero::pbf_writer(field).add_message(outer == 0 ? 2 : 1, message);
+            message = std::move(field);
+        }
+        collector::ExportTraceServiceRequest request;
+        ASSERT_TRUE(request.ParseFromString(message));
+        const auto& span = request.resource_spans(0).scope_spans(0).spans(0);
+        ASSERT_EQ(span.events_size(), 1);
+        EXPECT_TRUE(same(span.events(0).attributes(0).value(), limited(value, {})));
     }
 }
 

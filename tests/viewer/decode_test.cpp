@@ -285,10 +285,16 @@ TEST(Decode, BoundsNestingAlikeInBothMediaTypes) {
 
     EXPECT_TRUE(decode_traces({protobuf, "", bytes(deep.SerializeAsString())}));
     EXPECT_TRUE(decode_traces({json, "", bytes(to_json(deep))}));
+    std::string detail;
     EXPECT_EQ(
-        decode_traces({protobuf, "", bytes(too_deep.SerializeAsString())}).error(),
+        decode_traces({protobuf, "", bytes(too_deep.SerializeAsString())}, &detail).error(),
         Errc::decode_failed);
-    EXPECT_EQ(decode_traces({json, "", bytes(json_too_deep)}).error(), Errc::decode_failed);
+    EXPECT_EQ(
+        detail, "body is not a protobuf ExportTraceServiceRequest, or more than 100 messages are "
+                "nested in it");
+    EXPECT_EQ(
+        decode_traces({json, "", bytes(json_too_deep)}, &detail).error(), Errc::decode_failed);
+    EXPECT_NE(detail.find("nested too deeply"), std::string::npos) << detail;
 }
 
 } // namespace

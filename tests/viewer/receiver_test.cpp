@@ -173,7 +173,9 @@ TEST(Receiver, AnswersMalformedBodiesWith400AndAStatusOfTheSameType) {
     EXPECT_EQ(binary.content_type, protobuf);
     const auto status = parse<otlp::rpc::v1::Status>(binary.body);
     EXPECT_EQ(status.code(), 3);
-    EXPECT_EQ(status.message(), "body is not a protobuf ExportTraceServiceRequest");
+    EXPECT_EQ(
+        status.message(), "body is not a protobuf ExportTraceServiceRequest, or more than 100 "
+                          "messages are nested in it");
     ASSERT_EQ(status.details_size(), 1);
     EXPECT_EQ(status.details(0).type_url(), "type.googleapis.com/google.rpc.BadRequest");
     const auto bad = parse<otlp::rpc::v1::BadRequest>(status.details(0).value());

@@ -7,11 +7,13 @@
 #include <weft/viewer/otlp_codec.hpp>
 
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/common.h>
 #if GOOGLE_PROTOBUF_VERSION < 4022000 // Later ones log through Abseil, which has no silencer.
 #include <google/protobuf/stubs/logging.h>
 #endif
 
+#include <cstdint>
 #include <limits>
 
 namespace weft::otlp {
@@ -80,8 +82,15 @@ Result<void> decode(
     // Protobuf would complain on stderr about each string that is not UTF-8.
     const google::protobuf::LogSilencer silence;
 #endif
-    if (!message.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
-        explain(detail, fmt::format("body is not a protobuf {}", message.GetDescriptor()->name()));
+    google::protobuf::io::CodedInputStream in(
+        reinterpret_cast<const std::uint8_t*>(plain->data()), static_cast<int>(plain->size()));
+    in.SetRecursionLimit(message_depth_max);
+    if (!message.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
+        // Protobuf does not say which of the two it is.
+        explain(
+            detail, fmt::format(
+                        "body is not a protobuf {}, or more than {} messages are nested in it",
+                        message.GetDescriptor()->name(), message_depth_max));
         return Errc::decode_failed;
     }
     return {};

@@ -13,7 +13,9 @@ struct SpanLimits {
     std::uint32_t attribute_count = 128;
     /// Units: code points of strings, bytes of byte arrays; inside arrays and maps too.
     std::uint32_t attribute_value_length = unlimited;
-    std::uint32_t attribute_value_depth = 64; ///< The top value is depth 1; at most 64.
+    /// The top value is depth 1; at most 64. Each level is up to three messages on the wire, and receivers with
+    /// Protobuf's default limit, 100 nested messages, refuse a whole request for one value of more than 31 levels.
+    std::uint32_t attribute_value_depth = 30;
     std::uint32_t event_count = 128;
     std::uint32_t link_count = 128;
     std::uint32_t event_attribute_count = 128;

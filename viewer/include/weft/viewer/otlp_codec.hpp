@@ -35,7 +35,8 @@ enum class MediaType { protobuf, json };
 
 /// Largest body, before and after decompression. Source: OTLP specification, "Request size limits".
 inline constexpr std::size_t body_bytes_max_default = std::size_t{64} << 20;
-/// Deepest nesting of messages, the same in both encodings.
+/// Deepest nesting of messages, the same in both encodings: Protobuf's own default, which most receivers keep. Deeper
+/// ones are refused as decode_failed.
 inline constexpr int message_depth_max = 100;
 
 /// A request body as it came off the wire, with the headers that say how to read it.
