@@ -1,3 +1,4 @@
+#include "utf8.hpp"
 #include "wire.hpp"
 
 #include <weft/runtime/ids.hpp>
@@ -55,7 +56,10 @@ Resource& Resource::set(std::string_view key, const AttributeValue& value) {
     Value made{std::string(buffer.data(), buffer.size()), {}};
     buffer.release();
     if (value.type() == AttributeValue::Type::string) { made.text = value.string(); }
-    values_.insert_or_assign(std::string(key), std::move(made));
+    // By the key as it was written: two that become equal by repair are one.
+    std::string written(detail::repaired_size(key, SpanLimits::unlimited), '\0');
+    detail::copy_repaired(key, SpanLimits::unlimited, written.data());
+    values_.insert_or_assign(std::move(written), std::move(made));
     return *this;
 }
 

@@ -1,5 +1,6 @@
 #include "span_record.hpp"
 #include "type_name.hpp"
+#include "utf8.hpp"
 
 #include <weft/runtime/record.hpp>
 #include <weft/signals/span.hpp>
@@ -60,7 +61,9 @@ std::uint32_t read_varint(const char*& p) noexcept {
 }
 
 // The attribute field with this key, if there is one. All fields of `body` are length-delimited.
-SpanRecord::Region find_attribute(const SpanRecord& record, std::string_view key) noexcept {
+// Keys in it are repaired, `key` is as the caller gave it.
+SpanRecord::Region find_attribute(
+    const SpanRecord& record, std::string_view key, bool ascii) noexcept {
     const char* const begin = record.body.data();
     const char* const end = begin + record.body.size();
     for (const char* p = begin; p < end;) {
@@ -71,7 +74,8 @@ SpanRecord::Region find_attribute(const SpanRecord& record, std::string_view key
         if (tag == tag_attribute) {
             ++p; // KeyValue.key comes first, always.
             const std::uint32_t key_length = read_varint(p);
-            if (std::string_view(p, key_length) == key) {
+            const std::string_view found(p, key_length);
+            if (found == key || (!ascii && are_equal_repaired(found, key))) {
                 return {
                     static_cast<std::uint32_t>(field - begin),
                     static_cast<std::uint32_t>(next - field)};
@@ -95,9 +99,11 @@ void set_attribute(SpanRecord& record, std::string_view key, const AttributeValu
         ++record.dropped_attributes;
         return;
     }
-    const auto bit = key_bit(key);
+    // Keys that become equal by repair must share a bit.
+    const bool ascii = is_ascii(key);
+    const auto bit = ascii ? key_bit(key) : 1;
     SpanRecord::Region old;
-    if ((record.keys_seen & bit) != 0) { old = find_attribute(record, key); }
+    if ((record.keys_seen & bit) != 0) { old = find_attribute(record, key, ascii); }
     if (old.size == 0 && record.attributes >= limits.attribute_count) {
         ++record.dropped_attributes;
         return;

@@ -12,15 +12,20 @@ namespace weft::detail {
 /// True when every byte is below 0x80: valid UTF-8 whose code points are its bytes. Cost: eight
 /// bytes a step.
 [[nodiscard]] inline bool is_ascii(std::string_view text) noexcept {
-    const char* p = text.data();
-    std::size_t left = text.size();
+    const char* const p = text.data();
+    const std::size_t size = text.size();
     std::uint64_t seen = 0;
-    for (; left >= 8; left -= 8, p += 8) {
+    if (size >= 8) {
         std::uint64_t word;
-        std::memcpy(&word, p, sizeof word);
+        for (std::size_t i = 0; i + 8 < size; i += 8) {
+            std::memcpy(&word, p + i, 8);
+            seen |= word;
+        }
+        std::memcpy(&word, p + size - 8, 8); // The last eight overlap what came before.
         seen |= word;
+    } else {
+        for (const char c : text) { seen |= static_cast<unsigned char>(c); }
     }
-    for (; left > 0; --left, ++p) { seen |= static_cast<unsigned char>(*p); }
     return (seen & 0x8080808080808080) == 0;
 }
 
@@ -55,13 +60,15 @@ namespace weft::detail {
     return (seen & 0x8080808080808080) == 0;
 }
 
+inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD"; // U+FFFD
+
 /// How many bytes copy_repaired writes.
 [[nodiscard]] inline std::size_t repaired_size(
     std::string_view text, std::uint32_t code_points_max) noexcept {
     std::size_t size = 0;
     for (std::uint32_t count = 0; !text.empty() && count < code_points_max; ++count) {
         const auto point = leading_code_point(text);
-        size += point.is_good ? point.size : 3;
+        size += point.is_good ? point.size : replacement_character.size();
         text.remove_prefix(point.size);
     }
     return size;
@@ -74,11 +81,25 @@ inline char* copy_repaired(
     std::string_view text, std::uint32_t code_points_max, char* out) noexcept {
     for (std::uint32_t count = 0; !text.empty() && count < code_points_max; ++count) {
         const auto point = leading_code_point(text);
-        const std::string_view good = point.is_good ? text.substr(0, point.size) : "\xEF\xBF\xBD";
+        const auto good = point.is_good ? text.substr(0, point.size) : replacement_character;
         out = std::copy(good.begin(), good.end(), out);
         text.remove_prefix(point.size);
     }
     return out;
+}
+
+/// Whether copy_repaired makes the same of both.
+[[nodiscard]] inline bool are_equal_repaired(std::string_view a, std::string_view b) noexcept {
+    const auto next = [](std::string_view& text) noexcept {
+        const auto point = leading_code_point(text);
+        const auto good = point.is_good ? text.substr(0, point.size) : replacement_character;
+        text.remove_prefix(point.size);
+        return good;
+    };
+    while (!a.empty() && !b.empty()) {
+        if (next(a) != next(b)) { return false; }
+    }
+    return a.empty() && b.empty();
 }
 
 } // namespace weft::detail

@@ -47,9 +47,12 @@ void put_array(
 
 bool equal_later(std::span<const Attribute> attributes, std::size_t index) noexcept {
     const auto& key = attributes[index].key;
-    return std::any_of(
-        attributes.begin() + static_cast<std::ptrdiff_t>(index) + 1, attributes.end(),
-        [&](const Attribute& later) { return later.key == key; });
+    const auto later = attributes.subspan(index + 1);
+    if (later.empty()) { return false; }
+    const bool ascii = is_ascii(key);
+    return std::any_of(later.begin(), later.end(), [&](const Attribute& other) {
+        return other.key == key || (!ascii && are_equal_repaired(other.key, key));
+    });
 }
 
 void put_map(

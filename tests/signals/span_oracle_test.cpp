@@ -467,5 +467,38 @@ TEST(SpanEncoding, IsAcceptedByTheOfficialClassesAsTheyAreHoweverDeepTheValues) 
     }
 }
 
+TEST(SpanEncoding, KeepsOneOfKeysThatBecomeEqualByRepair) {
+    SpanSink sink;
+    for (const bool at_start : {true, false}) {
+        SCOPED_TRACE(at_start);
+        constexpr std::string_view bad = "key\xff";
+        constexpr std::string_view other = "key\xfe";
+        constexpr std::string_view repaired = "key\uFFFD";
+        const Attribute both[] = {{bad, 1}, {other, 2}, {repaired, 3}, {"key", 4}};
+        {
+            Span span(
+                sink.tracer(), "repaired",
+                at_start ? std::span(both) : std::span<const Attribute>());
+            if (!at_start) {
+                for (const auto& [key, value] : both) { span.set_attribute(key, value); }
+            }
+            span.set_attribute("map", AttributeMap(std::span(both)));
+            span.add_event("event", {both[0], both[1], both[2], both[3]});
+        }
+        trace::ScopeSpans spans;
+        ASSERT_TRUE(parse(sink.take_one(), spans));
+        const auto& span = spans.spans(0);
+        EXPECT_EQ(span.dropped_attributes_count(), 0U);
+        ASSERT_EQ(span.attributes_size(), 3);
+        const auto& map = span.attributes(2).value().kvlist_value().values();
+        for (const auto* pairs : {&span.attributes(), &span.events(0).attributes(), &map}) {
+            EXPECT_TRUE(has_unique_keys(*pairs));
+            EXPECT_EQ(pairs->Get(0).key(), repaired);
+            EXPECT_EQ(pairs->Get(0).value().int_value(), 3);
+            EXPECT_EQ(pairs->Get(1).key(), "key");
+        }
+    }
+}
+
 } // namespace
 } // namespace weft::testing
