@@ -5,6 +5,7 @@
 #include <deque>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <string>
 
 namespace weft::detail {
@@ -22,11 +23,14 @@ struct Table {
 
 std::string encode(const InstrumentationScope& scope) {
     constexpr std::uint32_t bytes_max = 64 * 1024;
+    constexpr std::uint32_t text_points_max = 4096; // Of up to 4 bytes: both texts always fit.
     wire::Buffer buffer;
     buffer.reset(nullptr, 0, bytes_max);
-    if (!scope.name.empty()) { buffer.put_text_field(0x0a, scope.name, SpanLimits::unlimited); }
-    if (!scope.version.empty()) {
-        buffer.put_text_field(0x12, scope.version, SpanLimits::unlimited);
+    if (!scope.name.empty()) { buffer.put_text_field(0x0a, scope.name, text_points_max); }
+    if (!scope.version.empty()) { buffer.put_text_field(0x12, scope.version, text_points_max); }
+    if (buffer.failed()) { // No memory: half a field is worse than none.
+        buffer.release();
+        throw std::bad_alloc();
     }
     const auto discarded = wire::put_attributes(buffer, 0x1a, scope.attributes, 128, {});
     if (discarded != 0) { buffer.put_varint_field(0x20, discarded); }
@@ -66,7 +70,7 @@ std::uint16_t register_scope(const InstrumentationScope& scope) noexcept {
     }
 }
 
-EncodedScope encoded_scope(std::uint16_t index) noexcept {
+EncodedScope encoded_scope(std::uint16_t index) {
     Table& scopes = table();
     const std::lock_guard lock(scopes.mutex);
     if (index >= scopes.entries.size()) { return {}; }

@@ -8,7 +8,8 @@
 
 namespace weft {
 
-/// Which library or part of a program makes the telemetry. Lifetime: copied where it is registered.
+/// Which library or part of a program makes the telemetry. Lifetime: copied where it is registered. Name and version
+/// are cut at 4096 code points.
 /// Source: OpenTelemetry glossary, "Instrumentation Scope".
 struct InstrumentationScope {
     std::string_view name;
@@ -28,7 +29,8 @@ struct EncodedScope {
     std::string_view message;    ///< InstrumentationScope, encoded.
     std::string_view schema_url; ///< Plain text.
 };
-[[nodiscard]] EncodedScope encoded_scope(std::uint16_t index) noexcept;
+/// Errors: std::bad_alloc, in a process that has registered no scope before.
+[[nodiscard]] EncodedScope encoded_scope(std::uint16_t index);
 
 } // namespace detail
 } // namespace weft
