@@ -301,8 +301,9 @@ void finish(ScopeNode* node) noexcept {
 }
 
 // A parent context that merely passes through, while telemetry is off or the parent must stay current.
-SpanRecord* pass_through(ContextSlot& slot, const TraceContext& parent) noexcept {
-    if (!parent.is_valid()) { return nullptr; }
+// An invalid one hides what is current: the span is no child of that.
+SpanRecord* pass_through(
+    ContextSlot& slot, const TraceContext& parent, bool make_current) noexcept {
     SpanRecord* record = SpanPool::acquire();
     if (record == nullptr) { return nullptr; }
     record->span = parent.span;
@@ -310,7 +311,8 @@ SpanRecord* pass_through(ContextSlot& slot, const TraceContext& parent) noexcept
     record->wall_offset_ns = 0;
     record->recording = false;
     record->finish = &finish;
-    link_scope(slot, *record);
+    record->slot = nullptr;
+    if (make_current) { link_scope(slot, *record); }
     return record;
 }
 
@@ -353,7 +355,9 @@ SpanRecord* start_span(
     const SpanOptions& options) noexcept {
     ContextSlot* slot = active_slot();
     if (slot == nullptr) [[unlikely]] { return nullptr; }
-    if (how.provider == nullptr) { return pass_through(*slot, options.parent.context()); }
+    if (how.provider == nullptr) {
+        return pass_through(*slot, options.parent.context(), how.make_current);
+    }
     if (slot->suppressed) { return nullptr; }
 
     const SpanContext* parent = &slot->base;
@@ -526,7 +530,8 @@ Span Span::detached(
     const Tracer& tracer, std::string_view name, std::initializer_list<Attribute> attributes,
     const SpanOptions& options) noexcept {
     Span span;
-    if (auto* provider = tracer.provider(); provider != nullptr) {
+    auto* provider = tracer.provider();
+    if (provider != nullptr || options.parent.is_explicit()) {
         span.record_ = detail::start_span(
             {provider, tracer.scope_index(), false}, name, {attributes.begin(), attributes.size()},
             options);

@@ -184,7 +184,26 @@ TEST(SpanWithoutARuntime, DoesNothingButPassAGivenParentOn) {
         EXPECT_FALSE(span.is_recording());
         EXPECT_EQ(span.context(), parent.span);
         EXPECT_EQ(current_trace_context().state.text(), "vendor=7");
+        const Span root(tracer, "nothing", {}, {.parent = SpanParent::root()});
+        EXPECT_FALSE(root.context().is_valid());
+        EXPECT_FALSE(current_span_context().is_valid()) << "what was current is not its parent";
     }
+    EXPECT_FALSE(current_span_context().is_valid());
+}
+
+TEST(SpanWithoutARuntime, PassesAGivenParentOnThroughADetachedSpan) {
+    const auto tracer = Tracer("off").bound_to(nullptr);
+    EXPECT_FALSE(Span::detached(tracer, "nothing").context().is_valid());
+    const auto parent = remote_parent();
+    auto span = Span::detached(tracer, "nothing", {}, {.parent = parent});
+    EXPECT_FALSE(span.is_recording());
+    EXPECT_EQ(span.context(), parent.span);
+    EXPECT_EQ(span.trace_context().state.text(), "vendor=7");
+    EXPECT_FALSE(current_span_context().is_valid());
+    span.make_current();
+    EXPECT_EQ(current_span_context(), parent.span);
+    span.end();
+    EXPECT_EQ(span.context(), parent.span);
     EXPECT_FALSE(current_span_context().is_valid());
 }
 

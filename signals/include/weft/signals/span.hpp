@@ -269,7 +269,7 @@ public:
     /// Makes a detached span current in the running chain, until it ends. A second call does nothing.
     void make_current() noexcept;
 
-    /// Identity, also after the end and when not sampled. Invalid when telemetry is off.
+    /// Identity, also after the end and when not sampled. When telemetry is off, that of an explicit parent, if any.
     [[nodiscard]] SpanContext context() const noexcept;
     /// As above, with the trace state: what to give to `w3c::inject` or `SpanOptions::parent`.
     [[nodiscard]] TraceContext trace_context() const noexcept;
