@@ -1,5 +1,6 @@
 // The client's spans by the semantic conventions: tables of "HTTP client span", a test for each rule; and what the
 // server at the other end makes of the headers.
+#include "client_span.hpp"
 #include "span_fixture.hpp"
 
 #include <weft/propagation/trace_context.hpp>
@@ -8,6 +9,15 @@
 
 namespace weft::http::testing {
 namespace {
+
+bool has_ipv6_loopback() {
+    asio::io_context context;
+    boost::system::error_code error;
+    asio::ip::tcp::acceptor acceptor(context);
+    acceptor.open(asio::ip::tcp::v6(), error);
+    if (!error) { acceptor.bind({asio::ip::address_v6::loopback(), 0}, error); }
+    return !error;
+}
 
 class ClientSpanTest : public SpanTest {
 protected:
@@ -107,6 +117,30 @@ TEST_F(ClientSpanTest, SaysWhyThereWasNoAnswer) {
         socket.send("nonsense\r\n\r\n");
     });
     EXPECT_EQ(span_of(ClientRequest("GET", garbage.url()))["error.type"], "response_malformed");
+}
+
+TEST_F(ClientSpanTest, NamesAnIpv6Peer) {
+    if (!has_ipv6_loopback()) { GTEST_SKIP() << "no IPv6 here"; }
+    start({.address = "::1", .traced = false});
+    const auto port = std::to_string(server->port());
+    const auto seen = span_of(ClientRequest("GET", "http://[::1]:" + port + "/orders/7"));
+    EXPECT_EQ(seen["network.peer.address"], "::1");
+    EXPECT_EQ(seen["network.peer.port"], port);
+}
+
+TEST_F(ClientSpanTest, NamesNoPeerWhenTheConnectionIsGone) {
+    const Tracer tracer("test");
+    const detail::KnownMethods known({});
+    const std::string text = "http://127.0.0.1:1/";
+    const auto url = detail::parse_client_url(text);
+    {
+        detail::ClientSpan seen;
+        seen.start(tracer, known, "GET", *url, 0);
+        seen.connected(detail::TcpSocket(loop.context().get_executor()));
+    }
+    const auto seen = span();
+    EXPECT_EQ(seen["network.peer.address"], "(absent)");
+    EXPECT_EQ(seen["network.peer.port"], "(absent)");
 }
 
 TEST_F(ClientSpanTest, IsOneForEachAttempt) {

@@ -136,8 +136,7 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
         }
         connection = std::move(*connected);
     }
-    error_code ignored;
-    span.connected(connection->socket.remote_endpoint(ignored));
+    span.connected(connection->socket);
 
     error_code failure;
     bool got_bytes = false;

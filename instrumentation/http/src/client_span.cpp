@@ -30,19 +30,23 @@ TraceContext ClientSpan::context() const noexcept {
     return context.is_valid() ? context : current_trace_context();
 }
 
-void ClientSpan::connected(const asio::ip::tcp::endpoint& peer) noexcept {
+void ClientSpan::connected(const TcpSocket& socket) noexcept {
     if (!span_.is_recording()) { return; }
-    const auto port = peer.port();
-    if (peer.address().is_v4()) {
-        // Not the address's own to_string, which allocates.
-        std::array<char, INET_ADDRSTRLEN> text{};
-        const auto bytes = peer.address().to_v4().to_bytes();
-        span_.set_attribute(
-            "network.peer.address", inet_ntop(AF_INET, bytes.data(), text.data(), text.size()));
+    boost::system::error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    if (error) { return; }
+    // Not the address's own to_string, which allocates and may throw.
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const auto address = peer.address();
+    if (address.is_v4()) {
+        const auto bytes = address.to_v4().to_bytes();
+        inet_ntop(AF_INET, bytes.data(), text.data(), text.size());
     } else {
-        span_.set_attribute("network.peer.address", peer.address().to_string());
+        const auto bytes = address.to_v6().to_bytes();
+        inet_ntop(AF_INET6, bytes.data(), text.data(), text.size());
     }
-    span_.set_attribute("network.peer.port", port);
+    span_.set_attribute("network.peer.address", text.data());
+    span_.set_attribute("network.peer.port", peer.port());
 }
 
 void ClientSpan::finish(int status, int version) noexcept {

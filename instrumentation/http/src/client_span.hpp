@@ -1,11 +1,10 @@
 #pragma once
+#include "client_connection.hpp"
 #include "client_url.hpp"
 #include "known_methods.hpp"
 
 #include <weft/runtime/error.hpp>
 #include <weft/signals/span.hpp>
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include <string_view>
 
@@ -24,7 +23,8 @@ public:
 
     /// What goes into the headers: the span, or what is current where there is no runtime.
     [[nodiscard]] TraceContext context() const noexcept;
-    void connected(const asio::ip::tcp::endpoint& peer) noexcept;
+    /// Notes the peer, unless the connection is gone already.
+    void connected(const TcpSocket& socket) noexcept;
     void finish(int status, int version) noexcept;
     /// No answer. A cancelled call is not an error.
     void fail(const boost::system::error_code& error) noexcept;
