@@ -1,13 +1,18 @@
 #pragma once
-// Name look-up with a time limit. getaddrinfo cannot be interrupted: Asio runs it on a thread of its own, and who
-// gives up first, the look-up or the timer, takes the completion handler; the other finds it gone.
+// Name look-up with a time limit, which nobody has to wait for. getaddrinfo cannot be interrupted, and ~io_context joins
+// the thread on which Asio's own resolver runs it: with a name server that does not answer, a program could not end for
+// half a minute. So look-ups run one after the other on a detached thread. Whoever is first, the look-up or the timer,
+// takes the completion handler on the io_context; the other finds it gone.
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
@@ -24,58 +29,112 @@ namespace asio = boost::asio;
 
 using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 
-template <class Handler>
-class Resolution : public std::enable_shared_from_this<Resolution<Handler>> {
+/// One look-up, seen from the thread that does it.
+class Lookup {
 public:
-    Resolution(asio::io_context& context, Handler handler)
-        : resolver_(context), timer_(context), handler_(std::move(handler)),
-          executor_(asio::get_associated_executor(*handler_, context.get_executor())),
-          work_(context.get_executor()) {}
+    Lookup(std::string host, std::uint16_t port)
+        : host_(std::move(host)), service_(std::to_string(port)) {}
+    Lookup(const Lookup&) = delete;
+    Lookup& operator=(const Lookup&) = delete;
+    virtual ~Lookup() = default;
 
-    void start(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit) {
-        // The timer first: the look-up's completion cancels it from another thread.
-        if (limit.count() > 0) {
-            timer_.expires_after(limit);
-            timer_.async_wait(
-                [self = this->shared_from_this()](const boost::system::error_code& error) {
-                    if (!error) { self->finish(asio::error::timed_out, {}); }
-                });
+    [[nodiscard]] const std::string& host() const noexcept { return host_; }
+    [[nodiscard]] const std::string& service() const noexcept { return service_; }
+
+    /// Threads: the io_context's.
+    virtual void finish(boost::system::error_code error, Endpoints endpoints) = 0;
+    /// Destroys what belongs to the io_context, which is going. Threads: the one that destroys it.
+    virtual void abandon() noexcept = 0;
+    /// False when nobody waits any more. Threads: any.
+    [[nodiscard]] virtual bool is_wanted() noexcept = 0;
+
+private:
+    const std::string host_;
+    const std::string service_;
+};
+
+/// The look-ups of an io_context and their thread, which runs while there are any and may outlive both.
+/// Asio shuts a service down before what was made earlier, the timers and the scheduler: until then, and under the
+/// mutex, the thread may post.
+class Lookups final : public asio::execution_context::service {
+public:
+    using key_type = Lookups;
+    static inline asio::execution_context::id id;
+
+    explicit Lookups(asio::io_context& context);
+    /// Errors: no thread, or too many look-ups that wait; then nobody finishes it. Threads: any.
+    [[nodiscard]] boost::system::error_code add(std::shared_ptr<Lookup> lookup);
+
+private:
+    struct State;
+    static void run(const std::shared_ptr<State>& state) noexcept;
+    void shutdown() override;
+
+    const std::shared_ptr<State> state_;
+};
+
+template <class Handler>
+class Resolution final : public Lookup, public std::enable_shared_from_this<Resolution<Handler>> {
+public:
+    Resolution(asio::io_context& context, Handler handler, std::string host, std::uint16_t port)
+        : Lookup(std::move(host), port), pending_(std::in_place, context, std::move(handler)) {}
+
+    void start(asio::io_context& context, std::chrono::milliseconds limit) {
+        // Only now, after the timer was made; see Lookups.
+        auto& lookups = asio::use_service<Lookups>(context);
+        if (const auto error = lookups.add(this->shared_from_this())) {
+            asio::post(
+                context, [self = this->shared_from_this(), error] { self->finish(error, {}); });
+            return;
         }
-        resolver_.async_resolve(
-            host, std::to_string(port), asio::ip::resolver_base::numeric_service,
-            [self = this->shared_from_this()](
-                const boost::system::error_code& error,
-                const asio::ip::tcp::resolver::results_type& found) {
-                Endpoints endpoints;
-                for (const auto& entry : found) { endpoints.push_back(entry.endpoint()); }
-                self->finish(error, std::move(endpoints));
+        if (limit.count() <= 0) { return; }
+        const std::lock_guard lock(mutex_);
+        if (!pending_) { return; } // It has ended on another thread.
+        pending_->timer.expires_after(limit);
+        pending_->timer.async_wait(
+            [self = this->shared_from_this()](const boost::system::error_code& error) {
+                if (!error) { self->finish(asio::error::timed_out, {}); }
             });
     }
 
-private:
-    void finish(boost::system::error_code error, Endpoints endpoints) {
-        std::optional<Handler> handler;
-        {
-            const std::lock_guard lock(mutex_);
-            if (handler_) { handler.emplace(std::move(*handler_)); }
-            handler_.reset();
-        }
-        if (!handler) { return; }
-        timer_.cancel();
-        work_.reset();
+    void finish(boost::system::error_code error, Endpoints endpoints) override {
+        auto pending = take();
+        if (!pending) { return; }
+        pending->timer.cancel();
+        pending->work.reset();
         asio::dispatch(
-            executor_,
-            [handler = std::move(*handler), error, endpoints = std::move(endpoints)]() mutable {
+            pending->executor, [handler = std::move(pending->handler), error,
+                                endpoints = std::move(endpoints)]() mutable {
                 std::move(handler)(error, std::move(endpoints));
             });
     }
+    void abandon() noexcept override { take(); }
+    bool is_wanted() noexcept override {
+        const std::lock_guard lock(mutex_);
+        return pending_.has_value();
+    }
 
-    asio::ip::tcp::resolver resolver_;
-    asio::steady_timer timer_;
-    std::mutex mutex_; // Guards handler_.
-    std::optional<Handler> handler_;
-    asio::associated_executor_t<Handler, asio::io_context::executor_type> executor_;
-    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
+private:
+    using IoExecutor = asio::io_context::executor_type;
+    struct Pending {
+        Pending(asio::io_context& context, Handler given)
+            : timer(context), handler(std::move(given)),
+              executor(asio::get_associated_executor(handler, context.get_executor())),
+              work(context.get_executor()) {}
+
+        asio::steady_timer timer;
+        Handler handler;
+        asio::associated_executor_t<Handler, IoExecutor> executor;
+        asio::executor_work_guard<IoExecutor> work;
+    };
+
+    std::optional<Pending> take() noexcept {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(pending_, std::nullopt);
+    }
+
+    std::mutex mutex_; // Guards pending_.
+    std::optional<Pending> pending_;
 };
 
 /// Addresses of a name. Completion: void(error_code, Endpoints); asio::error::timed_out when the limit is over.
@@ -85,10 +144,10 @@ auto async_resolve(
     std::chrono::milliseconds limit, Token&& token) {
     return asio::async_initiate<Token, void(boost::system::error_code, Endpoints)>(
         [&context](
-            auto handler, const std::string& name, std::uint16_t number,
-            std::chrono::milliseconds time) {
-            std::make_shared<Resolution<decltype(handler)>>(context, std::move(handler))
-                ->start(name, number, time);
+            auto handler, std::string name, std::uint16_t number, std::chrono::milliseconds time) {
+            std::make_shared<Resolution<decltype(handler)>>(
+                context, std::move(handler), std::move(name), number)
+                ->start(context, time);
         },
         token, std::move(host), port, limit);
 }

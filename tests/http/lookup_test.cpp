@@ -1,0 +1,161 @@
+// What a client makes of name servers: addresses that lead nowhere, and no answer at all.
+#include "loop.hpp"
+#include "raw_socket.hpp"
+
+#include <weft/http/client.hpp>
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::http::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Stands in for the name server: "hangs.test" waits until the test lets it go, everything else gets `addresses`.
+class NameServer {
+public:
+    // Ends by itself after half a minute, so that a failure is a failure and not a hang.
+    int answer(std::string_view host, std::string_view service, addrinfo** found) {
+        std::unique_lock lock(mutex_);
+        if (host == "hangs.test") {
+            ++waiting_;
+            changed_.notify_all();
+            changed_.wait_for(lock, patience, [this] { return open_; });
+            --waiting_;
+            changed_.notify_all();
+            return EAI_AGAIN;
+        }
+        addrinfo* next = nullptr;
+        for (auto address = addresses_.rbegin(); address != addresses_.rend(); ++address) {
+            auto* place = new sockaddr_in{};
+            place->sin_family = AF_INET;
+            place->sin_port = htons(static_cast<std::uint16_t>(std::stoi(std::string(service))));
+            inet_pton(AF_INET, address->c_str(), &place->sin_addr);
+            next = new addrinfo{
+                .ai_flags = 0,
+                .ai_family = AF_INET,
+                .ai_socktype = SOCK_STREAM,
+                .ai_protocol = IPPROTO_TCP,
+                .ai_addrlen = sizeof *place,
+                .ai_addr = reinterpret_cast<sockaddr*>(place),
+                .ai_canonname = nullptr,
+                .ai_next = next};
+        }
+        *found = next;
+        return 0;
+    }
+    static void release(addrinfo* found) {
+        while (found != nullptr) {
+            delete reinterpret_cast<sockaddr_in*>(found->ai_addr);
+            delete std::exchange(found, found->ai_next);
+        }
+    }
+    void set_addresses(std::vector<std::string> addresses) {
+        const std::lock_guard lock(mutex_);
+        addresses_ = std::move(addresses);
+    }
+    [[nodiscard]] bool wait_for_waiting(int count) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, patience / 2, [&] { return waiting_ == count; });
+    }
+    void set_open(bool open) {
+        const std::lock_guard lock(mutex_);
+        open_ = open;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::string> addresses_;
+    bool open_ = false;
+    int waiting_ = 0;
+};
+
+NameServer& name_server() {
+    static auto& instance = *new NameServer; // A look-up may end after main().
+    return instance;
+}
+
+ClientRequest get(const std::string& host, std::uint16_t port) {
+    return ClientRequest("GET", "http://" + host + ":" + std::to_string(port) + "/");
+}
+
+TEST(HangingLookup, EndsWithTheCallsTimeAndKeepsNoLoopFromBeingDestroyed) {
+    std::optional<Loop> loop(std::in_place);
+    std::optional<Client> client(std::in_place, loop->context(), ClientOptions{.traced = false});
+    const auto began = Clock::now();
+    EXPECT_EQ(
+        loop->run(client->request(get("hangs.test", 1).set_timeout(milliseconds(50)))).error(),
+        Errc::timed_out);
+    client.reset();
+    loop.reset();
+    EXPECT_LT(Clock::now() - began, patience / 3);
+    EXPECT_TRUE(name_server().wait_for_waiting(1));
+    name_server().set_open(true);
+    EXPECT_TRUE(name_server().wait_for_waiting(0));
+    name_server().set_open(false);
+}
+
+TEST(HangingLookup, IsAbandonedWithTheLoop) {
+    const auto began = Clock::now();
+    std::optional<std::future<Result<Response>>> answer;
+    {
+        Loop loop;
+        const Client client(
+            loop.context(),
+            {.traced = false, .connect_timeout = milliseconds(0), .timeout = milliseconds(0)});
+        answer = loop.start(client.request(get("hangs.test", 1)));
+        EXPECT_TRUE(name_server().wait_for_waiting(1));
+    }
+    EXPECT_THROW(answer->get(), std::future_error) << "a broken promise: nobody will answer";
+    EXPECT_LT(Clock::now() - began, patience / 3);
+    name_server().set_open(true);
+    EXPECT_TRUE(name_server().wait_for_waiting(0));
+    name_server().set_open(false);
+}
+
+TEST(HangingLookup, DelaysTheNextAndIsFollowedByIt) {
+    RawServer server([](RawServer& self) {
+        auto socket = self.accept();
+        socket.receive_request();
+        socket.send("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    name_server().set_addresses({"127.0.0.1"});
+    Loop loop;
+    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(0)});
+    auto hanging = loop.start(client.request(get("hangs.test", 1)));
+    EXPECT_TRUE(name_server().wait_for_waiting(1));
+    auto next = loop.start(client.request(get("one.test", server.port())));
+    name_server().set_open(true);
+    EXPECT_TRUE(Loop::get(std::move(hanging)).has_error());
+    const auto result = Loop::get(std::move(next));
+    name_server().set_open(false);
+    ASSERT_TRUE(result) << result.error().message();
+    EXPECT_EQ(result->status(), 204);
+}
+
+} // namespace
+
+} // namespace weft::http::testing
+
+// In place of the C library's.
+extern "C" int getaddrinfo(
+    const char* host, const char* service, const addrinfo*, addrinfo** found) {
+    return weft::http::testing::name_server().answer(host, service, found);
+}
+extern "C" void freeaddrinfo(addrinfo* found) noexcept {
+    weft::http::testing::NameServer::release(found);
+}
