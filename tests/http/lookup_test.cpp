@@ -9,7 +9,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -89,8 +91,64 @@ NameServer& name_server() {
     return instance;
 }
 
+/// A port that swallows every attempt to connect: its queue of connections is full.
+class BlackHole {
+public:
+    BlackHole(const std::string& address, std::uint16_t port) {
+        sockaddr_in place{};
+        place.sin_family = AF_INET;
+        place.sin_port = htons(port);
+        inet_pton(AF_INET, address.c_str(), &place.sin_addr);
+        const auto* where = reinterpret_cast<const sockaddr*>(&place);
+        for (int& descriptor : descriptors_) {
+            descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        }
+        EXPECT_EQ(::bind(descriptors_[0], where, sizeof place), 0);
+        EXPECT_EQ(::listen(descriptors_[0], 0), 0);
+        for (std::size_t i = 1; i < descriptors_.size(); ++i) {
+            (void)::connect(descriptors_[i], where, sizeof place);
+        }
+    }
+    BlackHole(const BlackHole&) = delete;
+    BlackHole& operator=(const BlackHole&) = delete;
+    ~BlackHole() {
+        for (const int descriptor : descriptors_) { ::close(descriptor); }
+    }
+
+private:
+    std::array<int, 4> descriptors_;
+};
+
 ClientRequest get(const std::string& host, std::uint16_t port) {
     return ClientRequest("GET", "http://" + host + ":" + std::to_string(port) + "/");
+}
+
+TEST(ClientConnect, LeavesTimeForTheNextAddressWhenOneSwallowsEverything) {
+    RawServer server([](RawServer& self) {
+        auto socket = self.accept();
+        socket.receive_request();
+        socket.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    const BlackHole first("127.0.0.2", server.port());
+    const BlackHole second("127.0.0.3", server.port());
+    name_server().set_addresses({"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+    Loop loop;
+    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(300)});
+    const auto result = loop.run(client.request(get("three.test", server.port())));
+    ASSERT_TRUE(result) << result.error().message();
+    EXPECT_EQ(result->body(), "ok");
+}
+
+TEST(ClientConnect, TimesOutWhenEveryAddressSwallowsEverythingAndNotEarlier) {
+    const auto port = unused_port();
+    const BlackHole first("127.0.0.2", port);
+    const BlackHole second("127.0.0.3", port);
+    name_server().set_addresses({"127.0.0.2", "127.0.0.3"});
+    Loop loop;
+    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(100)});
+    const auto began = Clock::now();
+    EXPECT_EQ(loop.run(client.request(get("two.test", port))).error(), Errc::timed_out);
+    EXPECT_GE(Clock::now() - began, milliseconds(90));
 }
 
 TEST(HangingLookup, EndsWithTheCallsTimeAndKeepsNoLoopFromBeingDestroyed) {

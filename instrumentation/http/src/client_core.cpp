@@ -170,7 +170,10 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
     co_return std::move(answer->response);
 }
 
+// Tries each address in turn. Each gets an equal share of the time left, so that one black hole does not use it all up.
 Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attempt) {
+    const auto limit = shorter(options_.connect_timeout, attempt.timeout);
+    const auto began = std::chrono::steady_clock::now();
     Endpoints endpoints;
     error_code error;
     const auto literal = asio::ip::make_address(attempt.url.host, error);
@@ -178,16 +181,19 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
         endpoints.emplace_back(literal, attempt.url.port);
     } else {
         auto [failure, found] = co_await async_resolve(
-            context_, attempt.url.host, attempt.url.port,
-            shorter(options_.connect_timeout, attempt.timeout), asio::as_tuple(asio::deferred));
+            context_, attempt.url.host, attempt.url.port, limit, asio::as_tuple(asio::deferred));
         if (failure == asio::error::timed_out) { co_return Errc::timed_out; }
         if (failure) { co_return failure; }
         endpoints = std::move(found);
     }
     error = asio::error::host_not_found;
-    const auto expiry = std::min(watchdog_->expiry(options_.connect_timeout), attempt.expiry_tick);
+    const auto passed =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+    const auto left = limit.count() > 0 ? std::max(limit - passed, milliseconds(1)) : limit;
+    const auto expiry = std::min(watchdog_->expiry(left), attempt.expiry_tick);
     if (endpoints.size() > endpoints_max) { endpoints.resize(endpoints_max); }
-    for (const auto& endpoint : endpoints) {
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+        const auto& endpoint = endpoints[i];
         TcpSocket socket(context_.get_executor());
         if (socket.open(endpoint.protocol(), error)) { continue; }
         auto connection = std::make_unique<ClientConnection>(
@@ -196,13 +202,16 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
         bool in_time = false;
         {
             const WatchScope watched(*watchdog_, *connection);
-            connection->enter(Phase::connect, expiry);
+            connection->enter(Phase::connect, watchdog_->share(expiry, endpoints.size() - i));
             const auto [failure] =
                 co_await connection->socket.async_connect(endpoint, asio::as_tuple(asio::deferred));
             error = failure;
             in_time = connection->enter(Phase::resting);
         }
-        if (!in_time) { co_return Errc::timed_out; }
+        if (!in_time) {
+            error = Errc::timed_out;
+            continue;
+        }
         if (error == asio::error::operation_aborted) { co_return Errc::cancelled; }
         if (error) { continue; }
         count(opened_);

@@ -100,6 +100,13 @@ public:
         return tick_.load(std::memory_order_relaxed) + ticks + 1;
     }
 
+    /// The tick at which the first of `parts` equal shares of the time until `expiry` is over.
+    [[nodiscard]] std::uint64_t share(std::uint64_t expiry, std::size_t parts) const noexcept {
+        // relaxed: as in expiry.
+        const auto now = tick_.load(std::memory_order_relaxed);
+        return expiry == never || expiry <= now ? expiry : now + (expiry - now) / parts;
+    }
+
     /// Expires whatever is in a phase that `select` (given the phase) picks. Returns how many.
     template <class Select>
     std::size_t expire_if(Select&& select) {
