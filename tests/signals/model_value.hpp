@@ -18,6 +18,8 @@
 
 namespace weft::testing {
 
+struct ModelEntry;
+
 struct ModelValue {
     enum class Kind {
         empty,
@@ -30,17 +32,23 @@ struct ModelValue {
         array,
         map
     };
-    using Entry = std::pair<std::string, ModelValue>;
-
     Kind kind = Kind::empty;
     bool boolean = false;
     std::int64_t integer = 0; // Of a large unsigned too: its bits.
     double floating = 0;
     std::string text; // Strings and bytes.
     std::vector<ModelValue> items;
-    std::vector<Entry> entries;
+    std::vector<ModelEntry> entries;
 };
-using ModelAttributes = std::vector<ModelValue::Entry>;
+
+struct ModelEntry {
+    ModelEntry(std::string key, ModelValue value)
+        : first(std::move(key)), second(std::move(value)) {}
+
+    std::string first;
+    ModelValue second;
+};
+using ModelAttributes = std::vector<ModelEntry>;
 
 /// What is to arrive of `value`.
 [[nodiscard]] inline ModelValue limited(

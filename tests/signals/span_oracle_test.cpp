@@ -47,7 +47,7 @@ AssertionResult parse(const SunkSpan& sunk, trace::ScopeSpans& spans) {
     for (protozero::pbf_reader fields(sunk.message); fields.next(); fields.skip()) {
         ++count[fields.tag()];
     }
-    for (const std::uint32_t singular : {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 15, 16}) {
+    for (const std::uint32_t singular : {1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 10U, 12U, 14U, 15U, 16U}) {
         if (count[singular] > 1) {
             return AssertionFailure() << "field " << singular << " comes twice";
         }
@@ -72,6 +72,12 @@ AssertionResult same(const KeyValues& found, const std::map<std::string, ModelVa
         }
     }
     return AssertionSuccess(); // The callers check that no key comes twice.
+}
+
+std::map<std::string, ModelValue> by_key(const std::vector<ModelEntry>& entries) {
+    std::map<std::string, ModelValue> map;
+    for (const auto& [key, value] : entries) { map.emplace(key, value); }
+    return map;
 }
 
 template <class KeyValues>
@@ -120,7 +126,7 @@ AssertionResult same(const common::AnyValue& found, const ModelValue& model) {
     case Kind::map: {
         const auto& pairs = found.kvlist_value().values();
         if (!found.has_kvlist_value() || !has_unique_keys(pairs)) { break; }
-        return same(pairs, {model.entries.begin(), model.entries.end()});
+        return same(pairs, by_key(model.entries));
     }
     }
     if (is_same) { return AssertionSuccess(); }

@@ -37,6 +37,14 @@ private:
     std::size_t size_;
 };
 
+namespace detail {
+// Named one by one: asking AttributeValue itself would be a question that contains itself.
+template <class T>
+inline constexpr bool is_attribute_element =
+    std::same_as<T, std::byte> || std::same_as<T, bool> || std::same_as<T, std::int64_t> ||
+    std::same_as<T, double> || std::same_as<T, std::string> || std::same_as<T, std::string_view>;
+} // namespace detail
+
 /// A view of one attribute value of any OpenTelemetry type. It owns nothing: what it refers to must live until the
 /// call that takes it returns. An unsigned integer above the int64 range becomes its decimal text.
 /// Source: OpenTelemetry common, "Attribute" and "AnyValue".
@@ -89,15 +97,13 @@ public:
         : AttributeValue(Type::string_array, values) {}
     constexpr AttributeValue(std::span<const std::string_view> values) noexcept
         : AttributeValue(Type::string_view_array, values) {}
-    /// Any contiguous container of the above element types: std::vector, std::array, C arrays.
+    /// Any contiguous container of the above element types: std::vector, std::array, std::span.
     template <class Container>
     requires(
         !std::convertible_to<const Container&, std::string_view> &&
         requires(const Container& c) { std::span(c.data(), c.size()); } &&
-        std::constructible_from<
-            AttributeValue,
-            std::span<const typename Container::
-                          value_type>>) constexpr AttributeValue(const Container& values) noexcept
+        detail::is_attribute_element<typename Container::value_type>) constexpr AttributeValue(
+        const Container& values) noexcept
         : AttributeValue(
               std::span<const typename Container::value_type>(values.data(), values.size())) {}
     AttributeValue(const AttributeArray& array) noexcept
