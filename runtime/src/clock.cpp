@@ -1,3 +1,6 @@
+#include "clock_watch.hpp"
+
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/manual_clock.hpp>
 
 #include <time.h>
@@ -81,7 +84,7 @@ std::int64_t detail::read_slow_clock(const ClockSource* source) noexcept {
         return source->manual_ns->load(
             std::memory_order_relaxed); // relaxed: a number that stands alone.
     }
-    return read_clock(CLOCK_MONOTONIC);
+    return read_clock(CLOCK_MONOTONIC) + (source != nullptr ? source->base_ns : 0);
 }
 
 void calibrate_clock() noexcept {
@@ -96,6 +99,30 @@ void calibrate_clock() noexcept {
         detail::clock_source.store(&source, std::memory_order_release); // Pairs with steady_now_ns.
         refresh_wall_offset();
     });
+#endif
+}
+
+void check_clock() noexcept {
+#if defined(__x86_64__)
+    static constinit std::mutex mutex; // Guards the two below.
+    static constinit detail::ClockWatch watch;
+    static constinit detail::ClockSource kernel; // Written before it is published, and once.
+    const std::lock_guard lock(mutex);
+    // acquire: see steady_now_ns.
+    const auto* source = detail::clock_source.load(std::memory_order_acquire);
+    if (source == nullptr || source->kind != detail::ClockSource::time_stamp_counter) { return; }
+    const Pair now = read_pair();
+    if (watch.agree(detail::counter_ns(*source, now.ticks), now.ns)) { return; }
+    kernel.base_ns = watch.ahead_ns();
+    watch = {}; // A test may come with another counter.
+    // release: pairs with steady_now_ns. A test's clock, should it have come meanwhile, stays.
+    if (detail::clock_source.compare_exchange_strong(
+            source, &kernel, std::memory_order_release, std::memory_order_relaxed)) {
+        diagnostics().report(
+            DiagnosticLevel::warning, "clock",
+            "the CPU's time-stamp counter and the system's clock have parted; from now on time is "
+            "read from the system, which costs some 20 ns more");
+    }
 #endif
 }
 

@@ -125,6 +125,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
             .housekeeping =
                 [] {
+                    check_clock();
                     refresh_wall_offset();
                     detail::finish_ended_chains();
                 },

@@ -1,4 +1,7 @@
+#include "clock_watch.hpp"
+
 #include <weft/runtime/clock.hpp>
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/manual_clock.hpp>
 
 #include <gtest/gtest.h>
@@ -81,6 +84,64 @@ TEST(Clock, ACounterThatRestartedBelowItsBaseGivesAnEarlierTimeAndNotGarbage) {
 
     EXPECT_LT(now, source.base_ns);
     EXPECT_GT(now, source.base_ns - 1'600'000'000);
+#else
+    GTEST_SKIP() << "no time-stamp counter";
+#endif
+}
+
+constexpr std::int64_t second = 1'000'000'000;
+
+TEST(ClockWatch, FollowsACounterThatNtpOrCalibrationMakeALittleWrong) {
+    for (const std::int64_t parts_per_million : {-900L, -10L, 0L, 10L, 900L}) {
+        SCOPED_TRACE(parts_per_million);
+        detail::ClockWatch watch;
+        for (std::int64_t now = 5 * second; now < 3600 * second; now += second) {
+            ASSERT_TRUE(watch.agree(now + now / 1'000'000 * parts_per_million, now));
+        }
+        const auto late = 4000 * second; // As after the process was stopped for some minutes.
+        EXPECT_TRUE(watch.agree(late + late / 1'000'000 * parts_per_million, late));
+    }
+}
+
+TEST(ClockWatch, SeesAJumpAndADriftAndKeepsWhatWasAgreedBefore) {
+    for (const std::int64_t jump : {-2'000'000L, -1'000'100L, 1'000'100L, 60'000'000'000L}) {
+        SCOPED_TRACE(jump);
+        detail::ClockWatch watch;
+        EXPECT_TRUE(watch.agree(7 * second + 40, 7 * second));
+        EXPECT_TRUE(watch.agree(8 * second + 50, 8 * second));
+        EXPECT_FALSE(watch.agree(9 * second + 50 + jump, 9 * second));
+        EXPECT_EQ(watch.ahead_ns(), 50);
+        EXPECT_FALSE(watch.agree(9 * second + 51 + jump, 9 * second + 1)) << "nor a moment later";
+    }
+    detail::ClockWatch watch; // Minutes apart: the rate counts.
+    EXPECT_TRUE(watch.agree(100 * second, 100 * second));
+    EXPECT_FALSE(watch.agree(200 * second + 100 * 1'001'000, 200 * second));
+}
+
+TEST(Clock, GoesOnWithTheSystemsWhenTheCounterPartsFromItAndSaysSoOnce) {
+#if defined(__x86_64__)
+    int reports = 0;
+    diagnostics().set_handler([&](const Diagnostic& d) { reports += d.key == "clock"; });
+    detail::ClockSource source;
+    source.kind = detail::ClockSource::time_stamp_counter;
+    source.base_ticks = __builtin_ia32_rdtsc();
+    source.base_ns = 100 * second;
+    source.ns_per_tick_q32 = 0; // It stands still.
+    const auto* before =
+        detail::clock_source.exchange(&source, std::memory_order_acq_rel); // As ManualClock.
+    check_clock();
+    const auto begin = system_clock_ns(CLOCK_MONOTONIC);
+    while (system_clock_ns(CLOCK_MONOTONIC) - begin < 2'000'000) {}
+    EXPECT_EQ(steady_now_ns(), source.base_ns);
+    check_clock();
+    const auto now = steady_now_ns();
+    EXPECT_GE(now, source.base_ns + 2'000'000) << "from where they last agreed";
+    EXPECT_LT(now, source.base_ns + 60 * second);
+    check_clock();
+    EXPECT_GE(steady_now_ns(), now);
+    detail::clock_source.store(before, std::memory_order_release); // As above.
+    diagnostics().set_handler({});
+    EXPECT_EQ(reports, 1);
 #else
     GTEST_SKIP() << "no time-stamp counter";
 #endif

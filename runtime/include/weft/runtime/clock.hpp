@@ -2,7 +2,7 @@
 // Time for telemetry: nanoseconds that never run backwards, at the price of one counter read.
 //
 // Where the CPU has an invariant time-stamp counter that the kernel itself trusts, steady time is that counter,
-// scaled once at calibration; elsewhere it is CLOCK_MONOTONIC. Wall time is steady time plus an offset. A local
+// scaled once at calibration; elsewhere, and after the two have parted, it is CLOCK_MONOTONIC. Wall time is steady time plus an offset. A local
 // trace takes the offset once, with its root, so that its durations cannot be negative and a step of the wall clock
 // cannot tear it; the offset is refreshed about once a second for the traces to come.
 
@@ -19,17 +19,25 @@ __extension__ using Int128 = __int128;
 struct ClockSource {
     enum Kind : std::uint8_t { monotonic, time_stamp_counter, manual } kind = monotonic;
     std::uint64_t base_ticks = 0;
-    std::int64_t base_ns = 0;
-    std::int64_t ns_per_tick_q32 = 0;                     // Fixed point, 32 fraction bits.
+    std::int64_t base_ns = 0;         // Of `monotonic`: what is added to CLOCK_MONOTONIC.
+    std::int64_t ns_per_tick_q32 = 0; // Fixed point, 32 fraction bits.
     const std::atomic<std::int64_t>* manual_ns = nullptr; // Tests: written by the test, read here.
 };
 
-// Written by calibrate_clock and tests, read by every span. Null: CLOCK_MONOTONIC.
+// Written by calibrate_clock, check_clock and tests, read by every span. Null: CLOCK_MONOTONIC.
 inline constinit std::atomic<const ClockSource*> clock_source{nullptr};
 // Written by refresh_wall_offset, read by root spans. 0: not known yet.
 inline constinit std::atomic<std::int64_t> wall_offset{0};
 
 [[nodiscard]] std::int64_t read_slow_clock(const ClockSource* source) noexcept;
+
+[[nodiscard]] inline std::int64_t counter_ns(
+    const ClockSource& source, std::uint64_t ticks) noexcept {
+    // Signed: a counter below its base (another core's, or after a hibernation) is a little earlier, not far ahead.
+    const auto passed = static_cast<std::int64_t>(ticks - source.base_ticks);
+    return source.base_ns +
+           static_cast<std::int64_t>((Int128{passed} * source.ns_per_tick_q32) >> 32);
+}
 
 } // namespace detail
 
@@ -39,10 +47,7 @@ inline constinit std::atomic<std::int64_t> wall_offset{0};
     const auto* source = detail::clock_source.load(std::memory_order_acquire);
 #if defined(__x86_64__)
     if (source != nullptr && source->kind == detail::ClockSource::time_stamp_counter) [[likely]] {
-        // Signed: a counter below its base (another core's, or after a hibernation) is a little earlier, not far ahead.
-        const auto ticks = static_cast<std::int64_t>(__builtin_ia32_rdtsc() - source->base_ticks);
-        return source->base_ns +
-               static_cast<std::int64_t>((detail::Int128{ticks} * source->ns_per_tick_q32) >> 32);
+        return detail::counter_ns(*source, __builtin_ia32_rdtsc());
     }
 #endif
     return detail::read_slow_clock(source);
@@ -50,6 +55,11 @@ inline constinit std::atomic<std::int64_t> wall_offset{0};
 
 /// Chooses and calibrates the steady clock; the first call takes about 2 ms, later ones nothing. Threads: any.
 void calibrate_clock() noexcept;
+
+/// Compares the counter with CLOCK_MONOTONIC. When they have parted by more than a millisecond in a second (a suspended
+/// machine, a counter that is not what it says), time goes on from where they last agreed and is read from the kernel for
+/// good; that is reported once. Threads: any; meant for once a second. Cost: about 2 us.
+void check_clock() noexcept;
 
 /// Reads the wall clock anew for traces that start from now on. Threads: any; meant for once a second.
 void refresh_wall_offset() noexcept;
