@@ -47,6 +47,26 @@ TEST_F(ServerTest, Says413BeforeTheBodyComes) {
     EXPECT_EQ(socket.receive().status, 413);
 }
 
+TEST_F(ServerTest, LetsTheProgramWriteItsRefusals) {
+    start({.body_bytes_max = 10, .refusal = [](const Request& request, int status) {
+               if (request.method() == "PUT") { throw std::runtime_error("no words"); }
+               return Response::text(
+                   status,
+                   std::string(request.method()) + " " + std::string(request.path()) + " refused");
+           }});
+    auto socket = connect();
+    ASSERT_TRUE(socket.send(post(11, "")));
+    const auto too_large = socket.receive();
+    EXPECT_EQ(too_large.status, 413);
+    EXPECT_EQ(too_large.body, "POST /echo refused");
+    const auto no_method = ask("BREW /hello HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(no_method.status, 405);
+    EXPECT_EQ(no_method.body, "BREW /hello refused");
+    EXPECT_TRUE(no_method.headers.contains("Allow"));
+    EXPECT_EQ(ask(get_request("/nowhere", "")).body, "GET /nowhere refused");
+    EXPECT_EQ(ask("PUT /hello HTTP/1.1\r\nHost: test\r\n\r\n").status, 405);
+}
+
 TEST_F(ServerTest, Says413ToAClientThatSendsOn) {
     start({.body_bytes_max = 1000});
     auto socket = connect();

@@ -109,6 +109,28 @@ TEST(WeftReceive, AnswersCountsAndEndsWithASummaryOnSigterm) {
     EXPECT_THAT(file.text(), HasSubstr(R"("duplicate_spans":0,"requests":4,)"));
 }
 
+TEST(WeftReceive, RefusesInTheRequestsEncodingWhatTheServerDoesNotLetThrough) {
+    ChildProgram program(weft_command({"receive", "--port", "0", "--quiet"}));
+    const auto port = program.port();
+    ASSERT_NE(port, 0) << program.err();
+    const std::string too_large = exchange_http(
+        port, "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 67108865\r\n"
+              "Content-Type: application/json\r\n\r\n");
+    EXPECT_THAT(too_large, StartsWith("HTTP/1.1 413"));
+    EXPECT_THAT(too_large, HasSubstr("application/json"));
+    EXPECT_THAT(
+        too_large, EndsWith(R"({"code":8,"message":"body is larger than 67108864 bytes"})"));
+    const std::string method = exchange_http(
+        port, "BREW /v1/logs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+              "Content-Type: application/json\r\n\r\n");
+    EXPECT_THAT(method, StartsWith("HTTP/1.1 405"));
+    EXPECT_THAT(method, HasSubstr("Allow: POST\r\n"));
+    EXPECT_THAT(method, EndsWith(R"({"code":12,"message":"only POST is answered here"})"));
+    EXPECT_THAT(get(port, "/_counts"), HasSubstr(R"("requests":1,"refused_requests":1,)"));
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait(), 0);
+}
+
 TEST(WeftReceive, PrintsAFinishedTraceAsATreeWhileItRuns) {
     ChildProgram program(weft_command({"receive", "--port", "0"}));
     const auto port = program.port();

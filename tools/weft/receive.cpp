@@ -56,7 +56,11 @@ public:
                                        .port = options_.port,
                                        .traced = false,
                                        .body_bytes_max = otlp::body_bytes_max_default,
-                                       .connections_max = connections_max}),
+                                       .connections_max = connections_max,
+                                       .refusal =
+                                           [this](const http::Request& request, int status) {
+                                               return refuse(request, status);
+                                           }}),
           signals_(context_, SIGINT, SIGTERM), timer_(context_) {
         text_options_.colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
         const auto answer = [this](http::Request& request) { return handle(request); };
@@ -83,17 +87,31 @@ private:
     // Lifetime: the server keeps the request until the coroutine is done, and this object outlives
     // the server.
     Task<http::Response> handle(http::Request& request) {
-        auto answer = receiver_.handle(
-            {.method = request.method(),
-             .target = request.target(),
-             .content_type = request.header("Content-Type"),
-             .content_encoding = request.header("Content-Encoding"),
-             .body = request.body()},
-            Clock::now());
+        co_return response_of(receiver_.handle(question_of(request), Clock::now()));
+    }
+
+    http::Response refuse(const http::Request& request, int status) {
+        const auto question = question_of(request);
+        // The receiver knows which methods a path has.
+        return response_of(
+            status == 405 ? receiver_.handle(question, Clock::now())
+                          : receiver_.refuse(question, static_cast<unsigned>(status)));
+    }
+
+    static viewer::HttpQuestion question_of(const http::Request& request) {
+        return {
+            .method = request.method(),
+            .target = request.target(),
+            .content_type = request.header("Content-Type"),
+            .content_encoding = request.header("Content-Encoding"),
+            .body = request.body()};
+    }
+
+    static http::Response response_of(viewer::HttpAnswer answer) {
         auto response = http::Response::with_body(
             static_cast<int>(answer.status), answer.content_type, std::move(answer.body));
         for (const auto& [name, value] : answer.headers) { response.set_header(name, value); }
-        co_return response;
+        return response;
     }
 
     void print_later() {

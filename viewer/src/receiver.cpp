@@ -36,6 +36,15 @@ HttpAnswer with_header(HttpAnswer answer, std::string name, std::string value) {
     return answer;
 }
 
+// Short enough for the small-string buffer: this must not allocate.
+HttpAnswer out_of_memory() noexcept {
+    HttpAnswer answer;
+    answer.status = 500;
+    answer.content_type = "text/plain";
+    answer.body = "out of memory\n";
+    return answer;
+}
+
 // What one request brought.
 struct Intake {
     std::int64_t refused = 0;
@@ -48,6 +57,7 @@ struct Receiver::State {
     explicit State(const ReceiverOptions& given) : options(given), store(given.store) {}
 
     HttpAnswer handle(const HttpQuestion& question, Clock::time_point now);
+    HttpAnswer refuse(const HttpQuestion& question, unsigned status);
     HttpAnswer take(Signal signal, const HttpQuestion& question, Clock::time_point now);
     HttpAnswer show(std::string_view query) const;
     [[nodiscard]] std::string counts_json() const;
@@ -217,6 +227,18 @@ HttpAnswer Receiver::State::handle(const HttpQuestion& question, Clock::time_poi
     return {.status = 200, .content_type = "application/json", .body = counts_json() + "\n"};
 }
 
+HttpAnswer Receiver::State::refuse(const HttpQuestion& question, unsigned status) {
+    if (question.method == "POST" &&
+        signal_of(question.target.substr(0, question.target.find('?')))) {
+        ++counts.requests;
+        ++counts.refused_requests;
+    }
+    return refused(
+        status, otlp::media_type(question.content_type),
+        status == 413 ? fmt::format("body is larger than {} bytes", options.body_bytes_max)
+                      : "body is malformed or came too slowly");
+}
+
 std::string Receiver::State::counts_json() const {
     const ReceiverCounts all = all_counts();
     return fmt::format(
@@ -239,14 +261,13 @@ Receiver& Receiver::operator=(Receiver&&) noexcept = default;
 HttpAnswer Receiver::handle(const HttpQuestion& question, Clock::time_point now) noexcept {
     try {
         return state_->handle(question, now);
-    } catch (const std::exception&) {
-        // Short enough for the small-string buffer: this must not allocate.
-        HttpAnswer answer;
-        answer.status = 500;
-        answer.content_type = "text/plain";
-        answer.body = "out of memory\n";
-        return answer;
-    }
+    } catch (const std::exception&) { return out_of_memory(); }
+}
+
+HttpAnswer Receiver::refuse(const HttpQuestion& question, unsigned status) noexcept {
+    try {
+        return state_->refuse(question, status);
+    } catch (const std::exception&) { return out_of_memory(); }
 }
 
 ReceiverCounts Receiver::counts() const noexcept { return state_->all_counts(); }

@@ -257,7 +257,7 @@ Task<bool> Connection::serve() {
     Response response;
     if (status_ != 0) {
         refused_request();
-        response = status_response(status_);
+        response = refusal(status_);
     } else if (match.route == nullptr) {
         response = generated_answer(match);
     } else {
@@ -304,8 +304,19 @@ Response Connection::generated_answer(const RouteMatch& match) const {
             "Allow",
             match.pattern.empty() ? "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" : match.allow);
     }
-    if (match.pattern.empty()) { return status_response(404); }
-    return status_response(405).set_header("Allow", match.allow);
+    if (match.pattern.empty()) { return refusal(404); }
+    auto response = refusal(405);
+    if (!response.headers().contains("allow")) { response.set_header("Allow", match.allow); }
+    return response;
+}
+
+Response Connection::refusal(int status) const {
+    if (const auto& make = core_->options().refusal) {
+        try {
+            return make(request_, status);
+        } catch (...) {} // The request is refused either way.
+    }
+    return status_response(status);
 }
 
 /// `response` must stay as it is until all is sent.

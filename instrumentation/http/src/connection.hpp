@@ -48,6 +48,7 @@ private:
     /// Reads the body. False: the client has gone, or was too slow or too much; then status_ says what to answer.
     Task<bool> read_body();
     Response generated_answer(const RouteMatch& match) const;
+    Response refusal(int status) const;
     Response answer_of_exception(const std::exception_ptr& thrown, ServerSpan& span) const;
     void prepare_output(Response& response, bool keep_alive);
     void output_sent(std::size_t count) noexcept;

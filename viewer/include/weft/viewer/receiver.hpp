@@ -69,6 +69,9 @@ public:
     /// Never throws: what goes wrong inside (no memory) is answered with 500.
     [[nodiscard]] HttpAnswer handle(const HttpQuestion& question, Clock::time_point now) noexcept;
 
+    /// The answer for a request whose body the HTTP server refused, so that only the rest of the question is there.
+    [[nodiscard]] HttpAnswer refuse(const HttpQuestion& question, unsigned status) noexcept;
+
     [[nodiscard]] ReceiverCounts counts() const noexcept;
     /// {"received":{"spans":n,"traces":n,...}} in one line.
     [[nodiscard]] std::string counts_json() const;

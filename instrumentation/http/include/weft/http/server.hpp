@@ -46,6 +46,9 @@ struct ServerOptions {
     /// Request methods known by name; others appear as `_OTHER`. Empty: those of the environment variable
     /// OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, else those of RFC 9110 and PATCH.
     std::vector<std::string> known_methods{};
+    /// Makes the answer to a request that reaches no handler: no route (404, 405), or a body that is refused. Called on
+    /// the io_context's threads, when the header is there; the body may not be. Empty, or a throw: a line of plain text.
+    std::function<Response(const Request&, int status)> refusal{};
 };
 
 /// Counts since the start. Threads: any.
