@@ -183,7 +183,8 @@ void add_link(
     if (char* p = body.room(5); p != nullptr) {
         *p = 0x35;
         const std::uint32_t remote = context.span.is_remote ? flag_remote : 0U;
-        body.advance_to(wire::put_fixed32(p + 1, context.span.flags | flag_remote_known | remote));
+        body.advance_to(wire::put_fixed32(
+            p + 1, (context.span.flags & trace_flags::known) | flag_remote_known | remote));
     }
     body.end_message(start);
     if (body.failed()) {
@@ -235,7 +236,8 @@ char* put_fixed_fields(const SpanRecord& record, char* p) noexcept {
     p = put_count(p, tag_dropped_links, record.dropped_links);
     p = wire::put_bytes(p, tag_flags, sizeof tag_flags);
     const std::uint32_t remote = record.parent_is_remote ? flag_remote : 0U;
-    return wire::put_fixed32(p, record.span.flags | flag_remote_known | remote);
+    return wire::put_fixed32(
+        p, (record.span.flags & trace_flags::known) | flag_remote_known | remote);
 }
 
 RecordHeader header_of(const SpanRecord& record) noexcept {
@@ -384,7 +386,7 @@ SpanRecord* start_span(
     }
     if (has_parent) {
         record->span.trace_id = parent->trace_id;
-        record->span.flags = parent->flags & trace_flags::random;
+        record->span.flags = parent->flags & (trace_flags::random | trace_flags::debug);
         record->span.span_id = random_span_id();
         record->parent_span_id = parent->span_id;
         if (!parent_state->empty()) { record->state = *parent_state; }

@@ -66,6 +66,18 @@ TEST(Sampler, FollowsTheParentByDefault) {
     EXPECT_FALSE(sampler.should_sample(nullptr, trace));
 }
 
+// B3 without a state and X-Ray's "?": the sender asks the receiver to decide.
+TEST(Sampler, DecidesItselfWhereTheParentLeftItUndecided) {
+    SpanContext parent;
+    parent.trace_id.bytes[15] = parent.span_id.bytes[7] = 1;
+    parent.is_remote = true;
+    parent.flags = trace_flags::undecided;
+    EXPECT_TRUE(
+        Sampler::parent_based(Sampler::always_on()).should_sample(&parent, parent.trace_id));
+    EXPECT_FALSE(
+        Sampler::parent_based(Sampler::always_off()).should_sample(&parent, parent.trace_id));
+}
+
 TEST(Sampler, KeepsTheTracesAtAndAboveTheThresholdOfItsRatio) {
     struct Case {
         double ratio;

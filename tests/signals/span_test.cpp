@@ -18,6 +18,25 @@ TraceContext remote_parent(std::uint8_t flags = trace_flags::known) {
         {random_trace_id(), random_span_id(), flags, true}, TraceState::from_validated("vendor=7")};
 }
 
+// The bits behind trace_flags::known are ours: they travel from span to span, not to the receiver.
+TEST(SpanFlags, PassDebugOnAndDropUndecidedAndExportNeither) {
+    SpanSink sink;
+    for (const std::uint8_t flags :
+         {std::uint8_t{trace_flags::sampled | trace_flags::debug},
+          std::uint8_t{trace_flags::sampled | trace_flags::undecided}}) {
+        const auto parent = remote_parent(flags);
+        {
+            Span outer("outer", {}, {.parent = parent});
+            outer.add_link(parent);
+            const Span inner("inner");
+            for (const auto& context : {outer.context(), inner.context()}) {
+                EXPECT_EQ(context.flags, trace_flags::sampled | (flags & trace_flags::debug));
+            }
+        }
+        for (const auto& span : sink.take()) { EXPECT_EQ(span.flags & 0xff, trace_flags::sampled); }
+    }
+}
+
 TEST(SpanStatus, IsFinalOnceItIsOk) {
     SpanSink sink;
     {

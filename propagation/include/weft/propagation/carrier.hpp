@@ -9,6 +9,7 @@
 //   callable (name)                        getter: text, optional text, a range   yes
 //   callable (name, value)                 setter                                       yes
 //
+// All but the callables can enumerate their fields too, which baggage with a header for each entry needs.
 // Names are compared without regard to ASCII case. `set` replaces every field of that name and keeps the casing it
 // was given. Nothing here allocates; a container may, when it stores.
 
@@ -93,6 +94,17 @@ concept Setter = std::invocable<T&, std::string_view, std::string_view>;
 
 template <class T>
 concept Readable = Fields<T> || Headers<T> || PairRange<T> || Getter<T>;
+
+/// Fields of a name and a value each, as iterated by weft::http::Headers.
+template <class T>
+concept NamedFields = std::ranges::input_range<const T> && requires(const T& range) {
+    { (*std::ranges::begin(range)).name } -> Text;
+    { (*std::ranges::begin(range)).value } -> Text;
+};
+
+/// Whose fields can be visited without knowing their names.
+template <class T>
+concept Enumerable = Fields<T> || PairRange<T> || NamedFields<T>;
 
 template <class T>
 concept HasSet = requires(T& fields, std::string_view text) {
@@ -201,6 +213,32 @@ void for_each_value(const Carrier& carrier, std::string_view name, Visit&& visit
             if (result) { visit(to_view(*result)); }
         } else {
             for (const auto& value : result) { visit(to_view(value)); }
+        }
+    }
+}
+
+/// Calls `visit(std::string_view)` for the first value of the name only. True if there is one.
+template <Readable Carrier, std::invocable<std::string_view> Visit>
+bool visit_first(const Carrier& carrier, std::string_view name, Visit&& visit) {
+    bool found = false;
+    for_each_value(carrier, name, [&](std::string_view value) {
+        if (!std::exchange(found, true)) { visit(value); }
+    });
+    return found;
+}
+
+/// Calls `visit(name, value)` for each field, in the carrier's order. Lifetime: views are good during the call only.
+template <Enumerable Carrier, std::invocable<std::string_view, std::string_view> Visit>
+void for_each_field(const Carrier& carrier, Visit&& visit) {
+    for (const auto& field : carrier) {
+        if constexpr (Fields<Carrier>) {
+            const auto& name = field.name_string();
+            const auto& value = field.value();
+            visit(to_view(name), to_view(value));
+        } else if constexpr (PairRange<Carrier>) {
+            visit(to_view(field.first), to_view(field.second));
+        } else {
+            visit(to_view(field.name), to_view(field.value));
         }
     }
 }

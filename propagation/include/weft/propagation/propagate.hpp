@@ -1,5 +1,6 @@
 #pragma once
 #include <weft/propagation/carrier.hpp>
+#include <weft/propagation/faults.hpp>
 #include <weft/propagation/trace_context.hpp>
 
 #include <string_view>
@@ -17,13 +18,16 @@ template <class Carrier>
     carrier::for_each_value(
         carrier, tracestate_header, [&](std::string_view line) { parser.add_line(line); });
     auto state = parser.finish();
-    return state ? *std::move(state) : TraceState{};
+    if (state) { return *std::move(state); }
+    weft::detail::count_fault(weft::detail::FaultyHeader::tracestate);
+    return {};
 }
 
 } // namespace detail
 
 /// Reads the trace context that came with a message. What cannot be used leaves `given` as it is: no traceparent,
-/// a bad one, more than one (then tracestate is not even looked at). A bad tracestate is dropped alone.
+/// a bad one, more than one (then tracestate is not even looked at). A bad tracestate is dropped alone. What is bad is
+/// counted in `propagation_faults`.
 /// Errors: none; it throws only what the carrier throws.
 /// Threads: any. Cost: no allocation, one if there is a tracestate.
 /// Source: W3C Trace Context, "Processing Model"; OpenTelemetry Propagators API, "Extract".
@@ -35,7 +39,10 @@ template <carrier::Readable Carrier>
         if (++values != 1) { return; }
         if (const auto parsed = parse_traceparent(value)) { span = *parsed; }
     });
-    if (values != 1 || !span.is_valid()) { return given; }
+    if (values != 1 || !span.is_valid()) {
+        if (values != 0) { weft::detail::count_fault(weft::detail::FaultyHeader::traceparent); }
+        return given;
+    }
     return {span, detail::extract_state(carrier)};
 }
 

@@ -6,12 +6,17 @@
 
 namespace weft {
 
-/// Bits of the W3C trace-flags byte. Test bits, never the whole byte.
+/// Bits of the W3C trace-flags byte, and behind `known` two of ours that other formats speak of: those ride along in a
+/// context but never stand in a traceparent or in exported spans. Test bits, never the whole byte.
 namespace trace_flags {
 inline constexpr std::uint8_t sampled = 0x01;
 inline constexpr std::uint8_t random =
     0x02; ///< The trace id's low 7 bytes are uniformly random (level 2).
 inline constexpr std::uint8_t known = sampled | random;
+/// B3's and Jaeger's "debug": sampled, and whoever comes next must be told so.
+inline constexpr std::uint8_t debug = 0x80;
+/// The sender left the sampling decision to the receiver (B3 without a state, X-Ray's "?"). Only in remote contexts.
+inline constexpr std::uint8_t undecided = 0x40;
 } // namespace trace_flags
 
 /// Identity of a span as it crosses process boundaries.

@@ -27,7 +27,8 @@ public:
         const Sampler& root, const Sampler& remote_sampled, const Sampler& remote_not_sampled,
         const Sampler& local_sampled, const Sampler& local_not_sampled);
 
-    /// Threads: any. Cost: a few nanoseconds. `parent` is null or invalid for a root.
+    /// Threads: any. Cost: a few nanoseconds. `parent` is null or invalid for a root;
+    /// a parent that left the decision to the receiver is treated as none.
     [[nodiscard]] bool should_sample(
         const SpanContext* parent, const TraceId& trace_id) const noexcept {
         const Rule& rule = rules_[case_of(parent)];
@@ -54,6 +55,7 @@ private:
 
     static Case case_of(const SpanContext* parent) noexcept {
         if (parent == nullptr || !parent->is_valid()) { return root_case; }
+        if ((parent->flags & trace_flags::undecided) != 0) { return root_case; }
         if (parent->is_remote) {
             return parent->is_sampled() ? remote_sampled_case : remote_dropped_case;
         }
