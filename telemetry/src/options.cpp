@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
@@ -91,6 +92,37 @@ void read_sampler(EnvironmentReader& env, Options& options) {
                          : name.ends_with("always_off") ? Sampler::always_off()
                                                         : Sampler::always_on();
     options.sampler = name.starts_with("parentbased_") ? Sampler::parent_based(root) : root;
+}
+
+// Source: environment variable specification, "General SDK Configuration". A name that is not known is left out alone, for
+// the others still do what was meant.
+void read_propagators(EnvironmentReader& env, Options& options) {
+    constexpr const char* variable = "OTEL_PROPAGATORS";
+    const auto list = env.text(variable);
+    if (!list) { return; }
+    auto wanted = Propagators::none();
+    bool none = false;
+    std::string_view rest = *list;
+    while (!rest.empty()) { // Bound: each turn takes one name off.
+        const auto comma = std::min(rest.find(','), rest.size());
+        const auto text = detail::lowercase(trim(rest.substr(0, comma)));
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+        if (text.empty()) { continue; }
+        if (text == "none") {
+            none = true;
+        } else if (const auto propagator = parse_propagator(text)) {
+            wanted.add(*propagator);
+        } else {
+            env.report(
+                variable, text,
+                "allowed is a list of tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, "
+                "or none; this name is ignored");
+        }
+    }
+    if (none && !wanted.empty()) {
+        env.report(variable, *list, "none stands alone; the others are used");
+    }
+    if (none || !wanted.empty()) { options.propagators = wanted; }
 }
 
 void read_limit(EnvironmentReader& env, const char* name, std::uint32_t& limit) {
@@ -225,6 +257,7 @@ Options options_from_env(const Environment& environment, std::vector<std::string
     options.disabled = env.boolean("OTEL_SDK_DISABLED");
     read_resource(env, options);
     read_sampler(env, options);
+    read_propagators(env, options);
     read_limits(env, options.span_limits);
     read_batch(env, options);
     read_otlp(env, options.otlp);

@@ -47,6 +47,25 @@ Resource make_resource(const Options& options) {
     return resource;
 }
 
+// Whose propagators are the process's. Written by runtimes at their start and end; null: nobody's.
+constinit std::atomic<const void*> propagators_owner{nullptr};
+
+// As the default provider: the first runtime that wants to, until it ends.
+void claim_propagators(const void* runtime, const Propagators& propagators) noexcept {
+    const void* nobody = nullptr;
+    // relaxed: it only decides who is first; see default_propagators.
+    if (propagators_owner.compare_exchange_strong(nobody, runtime, std::memory_order_relaxed)) {
+        set_default_propagators(propagators);
+    }
+}
+
+void release_propagators(const void* runtime) noexcept {
+    // relaxed: only the owner itself finds itself here.
+    if (propagators_owner.load(std::memory_order_relaxed) != runtime) { return; }
+    set_default_propagators({});
+    propagators_owner.store(nullptr, std::memory_order_relaxed); // relaxed: as above.
+}
+
 Clock::time_point from_now(std::chrono::milliseconds within) noexcept {
     const auto now = Clock::now();
     const auto most =
@@ -99,7 +118,12 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         const Resource resource = make_resource(options);
         service_name = resource.text("service.name");
         if (detail::exports_traces(options)) { start_traces(resource); }
+        // Telemetry off or not: what comes in is passed on. Last, for a constructor that throws claims nothing.
+        if (options.make_default) { claim_propagators(this, options.propagators); }
     }
+    ~State() { release_propagators(this); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
 
     void start_traces(const Resource& resource) {
         calibrate_clock();

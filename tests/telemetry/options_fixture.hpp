@@ -38,12 +38,17 @@ using Fields = std::map<std::string, std::string>;
     const auto& batch = options.batch;
     std::string headers;
     for (const auto& header : otlp.headers) { headers += header.name + ": " + header.value + "\n"; }
+    std::string propagators;
+    for (const auto propagator : options.propagators) {
+        propagators += std::string(name(propagator)) + " ";
+    }
     const auto number = [](auto value) { return std::to_string(value); };
     return {
         {"disabled", number(options.disabled)},
         {"service_name", options.service_name},
         {"resource", options.resource.encoded()},
         {"sampler", options.sampler.description()},
+        {"propagators", propagators},
         {"attribute_count", number(limits.attribute_count)},
         {"attribute_value_length", number(limits.attribute_value_length)},
         {"attribute_value_depth", number(limits.attribute_value_depth)},
@@ -86,6 +91,7 @@ inline const std::vector<std::string>& known_variables() {
         "OTEL_RESOURCE_ATTRIBUTES",
         "OTEL_SERVICE_NAME",
         "OTEL_LOG_LEVEL",
+        "OTEL_PROPAGATORS",
         "OTEL_TRACES_SAMPLER",
         "OTEL_TRACES_SAMPLER_ARG",
         "OTEL_BSP_SCHEDULE_DELAY",

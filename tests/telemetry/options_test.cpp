@@ -29,6 +29,14 @@ TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
         {{{"OTEL_SDK_DISABLED", "FALSE"}}, {}},
         {{{"OTEL_SERVICE_NAME", "shop"}}, {{"service_name", "shop"}}},
         {{{"OTEL_SERVICE_NAME", " the shop\t"}}, {{"service_name", "the shop"}}},
+        {{{"OTEL_PROPAGATORS", "tracecontext,baggage"}}, {}},
+        {{{"OTEL_PROPAGATORS", "b3"}}, {{"propagators", "b3 "}}},
+        {{{"OTEL_PROPAGATORS", " B3Multi , jaeger,,b3multi,XRAY\t,"}},
+         {{"propagators", "b3multi jaeger xray "}}},
+        {{{"OTEL_PROPAGATORS", "ottrace,xray,jaeger,b3multi,b3,baggage,tracecontext"}},
+         {{"propagators", "ottrace xray jaeger b3multi b3 baggage tracecontext "}}},
+        {{{"OTEL_PROPAGATORS", "none"}}, {{"propagators", ""}}},
+        {{{"OTEL_PROPAGATORS", ","}}, {}},
         {{{"OTEL_TRACES_SAMPLER", "always_on"}}, {{"sampler", "AlwaysOnSampler"}}},
         {{{"OTEL_TRACES_SAMPLER", "ALWAYS_Off"}}, {{"sampler", "AlwaysOffSampler"}}},
         {{{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.25"}},
@@ -191,6 +199,27 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
             EXPECT_EQ(problem_in(options), "");
         }
     }
+}
+
+TEST(OptionsFromEnv, LeavesAnUnknownPropagatorOutAloneAndNamesIt) {
+    auto result = read({{"OTEL_PROPAGATORS", "b3,zipkin,baggage"}});
+    EXPECT_EQ(changes(result.options), (Fields{{"propagators", "b3 baggage "}}));
+    EXPECT_THAT(
+        result.problems, ElementsAre(AllOf(
+                             HasSubstr("OTEL_PROPAGATORS=\"zipkin\""),
+                             HasSubstr("xray, ottrace, or none"), HasSubstr("ignored"))));
+
+    result = read({{"OTEL_PROPAGATORS", "nothing,\"b3\""}});
+    EXPECT_THAT(changes(result.options), IsEmpty()) << "the default, for none is left";
+    EXPECT_EQ(result.problems.size(), 2u);
+}
+
+TEST(OptionsFromEnv, ReportsNoneBesideOtherPropagatorsAndUsesTheOthers) {
+    const auto [options, problems] = read({{"OTEL_PROPAGATORS", "none,b3"}});
+    EXPECT_EQ(changes(options), (Fields{{"propagators", "b3 "}}));
+    EXPECT_THAT(
+        problems,
+        ElementsAre(AllOf(HasSubstr("OTEL_PROPAGATORS=\"none,b3\""), HasSubstr("alone"))));
 }
 
 TEST(OptionsFromEnv, ReportsABadRatioAndUsesOne) {

@@ -273,6 +273,27 @@ TEST(Runtime, NeedNotBecomeTheDefault) {
     EXPECT_THAT(receiver.names(), ElementsAre("mine"));
 }
 
+TEST(Runtime, SetsTheProcessesPropagatorsUntilItEndsUnlessAnotherWasFirst) {
+    const auto speaking = [](const Propagators& propagators, bool make_default = true) {
+        Options options;
+        options.disabled = true; // Propagation goes on without telemetry.
+        options.propagators = propagators;
+        options.make_default = make_default;
+        return options;
+    };
+    {
+        const Runtime unheard(speaking({Propagator::xray}, false));
+        EXPECT_EQ(default_propagators(), Propagators());
+        const Runtime first(speaking({Propagator::b3}));
+        EXPECT_EQ(default_propagators(), Propagators{Propagator::b3});
+        const Runtime second(speaking({Propagator::jaeger}));
+        EXPECT_EQ(default_propagators(), Propagators{Propagator::b3});
+    }
+    EXPECT_EQ(default_propagators(), Propagators());
+    const Runtime next(speaking(Propagators::none()));
+    EXPECT_EQ(default_propagators(), Propagators::none());
+}
+
 TEST(Runtime, TracersOfOneThatIsSwitchedOffGoNowhereThoughAnotherIsOn) {
     Receiver receiver;
     {

@@ -1,9 +1,10 @@
 #include "client_core.hpp"
 
+#include "current_baggage.hpp"
 #include "resolve.hpp"
 #include "text.hpp"
 
-#include <weft/propagation/propagate.hpp>
+#include <weft/propagation/composite.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
@@ -240,17 +241,17 @@ void ClientCore::write_head(
     if (!attempt.url.credentials.empty() && !request.headers().contains("authorization")) {
         field("Authorization", "Basic " + base64(attempt.url.credentials));
     }
-    const auto context = options_.traced ? span.context() : TraceContext{};
+    // Asked per request: a Runtime may set the process's after the client has been made.
+    const auto propagators = options_.propagators ? *options_.propagators : default_propagators();
+    const auto context = options_.traced ? PropagatedContext{span.context(), baggage_to_send()}
+                                         : PropagatedContext{};
     for (const auto& [name, value] : request.headers()) {
         if (is_framing(name)) { continue; }
         // A copied header would name another parent beside ours, and the receiver would believe neither.
-        if (context.is_valid() &&
-            (same_name(name, w3c::traceparent_header) || same_name(name, w3c::tracestate_header))) {
-            continue;
-        }
+        if (replaces(propagators, context, name)) { continue; }
         field(name, value);
     }
-    w3c::inject(context, field);
+    inject(propagators, context, field);
     const auto& method = request.method();
     if (!request.body().empty() || method == "POST" || method == "PUT" || method == "PATCH") {
         out += "Content-Length: ";

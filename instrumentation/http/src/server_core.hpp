@@ -58,6 +58,10 @@ public:
 
     [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
     [[nodiscard]] const KnownMethods& known_methods() const noexcept { return known_methods_; }
+    /// Asked per request: a Runtime may set the process's after the server has been made.
+    [[nodiscard]] Propagators propagators() const noexcept {
+        return options_.propagators ? *options_.propagators : default_propagators();
+    }
     [[nodiscard]] Watchdog& watchdog() noexcept { return *watchdog_; }
     [[nodiscard]] const Tracer& tracer() const noexcept { return tracer_; }
     [[nodiscard]] const Strand& strand() const noexcept { return strand_; }

@@ -5,7 +5,7 @@
 #include "server_core.hpp"
 #include "text.hpp"
 
-#include <weft/propagation/propagate.hpp>
+#include <weft/propagation/composite.hpp>
 
 #include <array>
 #include <charconv>
@@ -40,7 +40,8 @@ private:
 } // namespace
 
 void ServerSpan::start(const ServerCore& core, const Request& request, std::string_view route) {
-    const auto parent = w3c::extract(request.headers());
+    const auto [parent, baggage] = extract(core.propagators(), request.headers());
+    baggage_.set(baggage);
     // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
     if (!core.tracer().is_enabled()) {
         if (parent.is_valid()) { span_ = Span(core.tracer(), "", {}, {.parent = parent}); }

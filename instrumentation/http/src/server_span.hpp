@@ -1,4 +1,5 @@
 #pragma once
+#include "current_baggage.hpp"
 #include "semconv.hpp"
 
 #include <weft/http/request.hpp>
@@ -27,6 +28,7 @@ public:
     }
 
 private:
+    CurrentBaggage baggage_; // First: it is current for longer than the span.
     Span span_;
 };
 

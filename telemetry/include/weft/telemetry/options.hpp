@@ -3,6 +3,7 @@
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/retry.hpp>
+#include <weft/propagation/propagators.hpp>
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/resource.hpp>
@@ -39,12 +40,15 @@ struct Options {
     Resource resource;        ///< Laid over what is detected.
     Sampler sampler = Sampler::parent_based(Sampler::always_on());
     SpanLimits span_limits;
+    Propagators
+        propagators; ///< Formats of the context in headers, for instrumentation that names none.
     ExporterKind traces_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
     BatchOptions batch;
     unsigned threads = 1; ///< That Runtime::run() runs the io_context on. 1 to 256. Ours.
     bool make_default =
-        true; ///< Spans that name no runtime go here, unless another runtime was first. Ours.
+        true; ///< Spans that name no runtime go here and `propagators` are the process's, unless
+              ///< another runtime was first. Ours.
     std::chrono::milliseconds shutdown_timeout{
         5000}; ///< For the destructor and the end of run(). Ours.
     std::chrono::milliseconds stop_grace{

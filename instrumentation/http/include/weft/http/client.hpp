@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/http/headers.hpp>
 #include <weft/http/response.hpp>
+#include <weft/propagation/propagators.hpp>
 #include <weft/runtime/error.hpp>
 #include <weft/runtime/executor.hpp>
 #include <weft/runtime/host.hpp>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +26,9 @@ class ClientCore;
 struct ClientOptions {
     /// Makes a client span for each attempt, and sends its context along.
     bool traced = true;
+    /// The formats in which it is sent. Unset: the process's, `default_propagators()`. For third parties, who should not
+    /// see the baggage: `Propagators{Propagator::tracecontext}`.
+    std::optional<Propagators> propagators{};
     std::chrono::milliseconds connect_timeout{
         5'000};                                ///< Name look-up and connecting, for one attempt.
     std::chrono::milliseconds timeout{30'000}; ///< For the whole call, a repeated attempt included.

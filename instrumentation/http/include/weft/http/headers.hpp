@@ -76,7 +76,10 @@ public:
     void for_each_value(std::string_view name, Visit&& visit) const {
         for (std::size_t i = 0; i < fields_.size(); ++i) {
             const auto field = at(i);
-            if (same_name(field.name, name)) { visit(field.value); }
+            // The length first, inline: a request's dozen headers are asked for several names.
+            if (field.name.size() == name.size() && same_name(field.name, name)) {
+                visit(field.value);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/http/request.hpp>
 #include <weft/http/response.hpp>
+#include <weft/propagation/propagators.hpp>
 #include <weft/runtime/executor.hpp>
 #include <weft/runtime/host.hpp>
 
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,8 @@ struct ServerOptions {
     std::uint16_t port = 0;            ///< 0 takes a free one; see Server::port.
     /// Makes a span for each request, continuing the trace that came with it.
     bool traced = true;
+    /// The formats in which that trace is read. Unset: the process's, `default_propagators()`.
+    std::optional<Propagators> propagators{};
     /// Believes Forwarded and X-Forwarded-*: for the attributes client.address, server.address and url.scheme.
     bool trust_forwarded = true;
     std::size_t header_bytes_max = 16 * 1024; ///< 256 to 1 MiB: start line, and fields. Else 431.
