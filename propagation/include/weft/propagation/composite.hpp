@@ -18,7 +18,7 @@ namespace weft {
 
 namespace detail {
 
-// A traceparent cannot say "debug". Where the other format that did names the same span, it stays.
+// A traceparent cannot say "debug". Where the other format that did names the same span, it stays, and with it sampled.
 template <class Carrier>
 [[nodiscard]] TraceContext extract_trace_context(const Carrier& carrier, TraceContext given) {
     if ((given.span.flags & trace_flags::debug) == 0) [[likely]] {
@@ -27,7 +27,7 @@ template <class Carrier>
     const auto before = given.span;
     auto context = w3c::extract(carrier, std::move(given));
     if (context.span.trace_id == before.trace_id && context.span.span_id == before.span_id) {
-        context.span.flags |= trace_flags::debug;
+        context.span.flags |= trace_flags::debug | trace_flags::sampled;
     }
     return context;
 }
