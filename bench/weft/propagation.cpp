@@ -1,6 +1,7 @@
 // Question: what do W3C trace context headers cost, text to context and back? The carrier is the cheapest there is.
 #include "cases.hpp"
 
+#include <weft/propagation/composite.hpp>
 #include <weft/propagation/propagate.hpp>
 
 #include <stdexcept>
@@ -32,6 +33,26 @@ void inject(std::uint64_t iterations) {
     }
 }
 
+// What server and client do by default: trace context and baggage, here without a baggage.
+void extract_default(const Headers& headers, std::uint64_t iterations) {
+    if (!weft::extract(default_propagators(), headers).trace.is_valid()) {
+        throw std::logic_error("the headers were refused");
+    }
+    for (std::uint64_t i = 0; i < iterations; ++i) {
+        keep(weft::extract(default_propagators(), headers));
+    }
+}
+
+void inject_default(std::uint64_t iterations) {
+    const auto context = weft::extract(
+        default_propagators(), Headers{{"traceparent", std::string(shape::traceparent)}});
+    Headers headers;
+    for (std::uint64_t i = 0; i < iterations; ++i) {
+        weft::inject(default_propagators(), context, headers);
+        clobber();
+    }
+}
+
 } // namespace
 
 void add_propagation_cases(Suite& suite) {
@@ -43,6 +64,9 @@ void add_propagation_cases(Suite& suite) {
     suite.add(
         "traceparent_extract_tracestate", "ns", [](std::uint64_t n) { extract(with_state, n); });
     suite.add("traceparent_inject", "ns", inject);
+    suite.add(
+        "default_propagators_extract", "ns", [](std::uint64_t n) { extract_default(plain, n); });
+    suite.add("default_propagators_inject", "ns", inject_default);
 }
 
 } // namespace weft::bench

@@ -75,11 +75,10 @@ public:
     template <class Visit>
     void for_each_value(std::string_view name, Visit&& visit) const {
         for (std::size_t i = 0; i < fields_.size(); ++i) {
+            // The length first: a request's dozen headers are asked for several names.
+            if (fields_[i].name_chars != name.size()) { continue; }
             const auto field = at(i);
-            // The length first, inline: a request's dozen headers are asked for several names.
-            if (field.name.size() == name.size() && same_name(field.name, name)) {
-                visit(field.value);
-            }
+            if (same_name(field.name, name)) { visit(field.value); }
         }
     }
 
