@@ -3,6 +3,7 @@
 
 #include <weft/propagation/faults.hpp>
 #include <weft/propagation/propagators.hpp>
+#include <weft/runtime/with.hpp>
 
 #include <gmock/gmock.h>
 
@@ -150,6 +151,61 @@ TEST_F(PropagationTest, ReplacesWhatAHandlerCopiedAndLeavesTheRest) {
     EXPECT_EQ(sent_value("baggage"), "kept=1");
     EXPECT_EQ(sent_value("x-mine"), "kept");
     EXPECT_EQ(sent.size(), 7U) << "one traceparent, three of B3, three that were kept";
+}
+
+// OpenTelemetry Baggage API, "Propagation"; W3C Baggage.
+TEST_F(PropagationTest, BaggageIsCurrentInTheHandlerAndGoesOnWithWhatTheHandlerAdds) {
+    start_chain({}, {});
+    std::string seen;
+    server->get("/baggage", [&](Request& request) -> Task<Response> {
+        seen = std::string(current_baggage().get("tenant").value_or("none"));
+        const auto more = with(current_baggage().set("step", "2"));
+        co_return co_await pass_on(request);
+    });
+    EXPECT_EQ(ask(get_request("/baggage", "baggage: tenant=a%20b\r\n")), "200");
+    EXPECT_EQ(seen, "a b");
+    EXPECT_THAT(
+        sent_value("baggage"), ::testing::AnyOf("tenant=a%20b,step=2", "step=2,tenant=a%20b"));
+}
+
+TEST_F(PropagationTest, BaggageEndsWithItsRequestOnAConnectionThatIsKept) {
+    start({});
+    std::vector<bool> empty;
+    server->get("/empty", [&](Request&) -> Task<Response> {
+        empty.push_back(current_baggage().empty());
+        co_return Response();
+    });
+    auto socket = RawSocket::connect(server->port());
+    for (const auto* header : {"baggage: a=1\r\n", ""}) {
+        EXPECT_TRUE(socket.send(get_request("/empty", header)));
+        EXPECT_EQ(socket.receive().status, 200);
+    }
+    EXPECT_EQ(empty, (std::vector<bool>{false, true}));
+}
+
+TEST_F(PropagationTest, ACallDoesNotOutliveTheDeadlineOfItsChain) {
+    start_chain({}, {});
+    std::vector<std::error_code> ended;
+    last->get("/never", [](Request&) -> Task<Response> {
+        asio::steady_timer timer(
+            co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+        co_await timer.async_wait(asio::use_awaitable_t<Executor>{});
+        co_return Response();
+    });
+    server->get("/hurry", [&](Request&) -> Task<Response> {
+        const auto url = "http://127.0.0.1:" + std::to_string(last->port()) + "/never";
+        for (const auto left : {std::chrono::milliseconds(-1), std::chrono::milliseconds(80)}) {
+            const auto hurry = with(Deadline::in(left));
+            const auto answer = co_await client->request(ClientRequest("GET", url));
+            ended.push_back(answer ? std::error_code() : std::error_code(answer.error()));
+        }
+        co_return Response();
+    });
+    EXPECT_EQ(ask(get_request("/hurry")), "200");
+    EXPECT_EQ(
+        ended, (std::vector<std::error_code>{
+                   std::error_code(make_error_code(Errc::timed_out)),
+                   std::error_code(make_error_code(Errc::timed_out))}));
 }
 
 // Where the sender asks the receiver to decide, the receiver's own sampler does.

@@ -1,10 +1,10 @@
 #include "client_core.hpp"
 
-#include "current_baggage.hpp"
 #include "resolve.hpp"
 #include "text.hpp"
 
 #include <weft/propagation/composite.hpp>
+#include <weft/runtime/with.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 
@@ -102,7 +103,13 @@ Task<Result<Response>> ClientCore::call(std::shared_ptr<ClientCore> core, Client
     const auto url = parse_client_url(request.url());
     if (!url) { co_return url.error(); }
     if (!is_token(request.method())) { co_return Errc::option_out_of_range; }
-    const auto timeout = request.timeout().count() > 0 ? request.timeout() : core->options_.timeout;
+    auto timeout = request.timeout().count() > 0 ? request.timeout() : core->options_.timeout;
+    if (const auto deadline = current_deadline(); deadline.is_set()) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+            deadline.at - std::chrono::steady_clock::now());
+        if (left.count() <= 0) { co_return Errc::timed_out; }
+        timeout = shorter(timeout, left);
+    }
     Attempt attempt{
         .request = request,
         .url = *url,
@@ -243,7 +250,7 @@ void ClientCore::write_head(
     }
     // Asked per request: a Runtime may set the process's after the client has been made.
     const auto propagators = options_.propagators ? *options_.propagators : default_propagators();
-    const auto context = options_.traced ? PropagatedContext{span.context(), baggage_to_send()}
+    const auto context = options_.traced ? PropagatedContext{span.context(), current_baggage()}
                                          : PropagatedContext{};
     for (const auto& [name, value] : request.headers()) {
         if (is_framing(name)) { continue; }

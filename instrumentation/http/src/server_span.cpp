@@ -9,6 +9,7 @@
 
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace weft::http::detail {
 namespace {
@@ -37,11 +38,17 @@ private:
     std::size_t chars_ = 0;
 };
 
+// Makes the scope where it is to stay: it cannot be moved.
+struct CarriedBaggage {
+    Baggage baggage;
+    operator ContextScope() && noexcept { return with(std::move(baggage)); }
+};
+
 } // namespace
 
 void ServerSpan::start(const ServerCore& core, const Request& request, std::string_view route) {
-    const auto [parent, baggage] = extract(core.propagators(), request.headers());
-    baggage_.set(baggage);
+    auto [parent, baggage] = extract(core.propagators(), request.headers());
+    if (!baggage.empty()) { baggage_.emplace(CarriedBaggage{std::move(baggage)}); }
     // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
     if (!core.tracer().is_enabled()) {
         if (parent.is_valid()) { span_ = Span(core.tracer(), "", {}, {.parent = parent}); }

@@ -1,11 +1,12 @@
 #pragma once
-#include "current_baggage.hpp"
 #include "semconv.hpp"
 
 #include <weft/http/request.hpp>
+#include <weft/runtime/with.hpp>
 #include <weft/signals/span.hpp>
 
 #include <exception>
+#include <optional>
 #include <string_view>
 
 namespace weft::http::detail {
@@ -28,7 +29,8 @@ public:
     }
 
 private:
-    CurrentBaggage baggage_; // First: it is current for longer than the span.
+    std::optional<ContextScope>
+        baggage_; // What came with the request. First: it outlives the span.
     Span span_;
 };
 

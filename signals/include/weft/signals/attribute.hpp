@@ -102,8 +102,9 @@ public:
     requires(
         !std::convertible_to<const Container&, std::string_view> &&
         requires(const Container& c) { std::span(c.data(), c.size()); } &&
-        detail::is_attribute_element<typename Container::value_type>) constexpr AttributeValue(
-        const Container& values) noexcept
+        detail::is_attribute_element<
+            typename Container::value_type>) constexpr AttributeValue(const Container&
+                                                                          values) noexcept
         : AttributeValue(
               std::span<const typename Container::value_type>(values.data(), values.size())) {}
     AttributeValue(const AttributeArray& array) noexcept

@@ -30,9 +30,10 @@ struct ClientOptions {
     /// see the baggage: `Propagators{Propagator::tracecontext}`.
     std::optional<Propagators> propagators{};
     std::chrono::milliseconds connect_timeout{
-        5'000};                                ///< Name look-up and connecting, for one attempt.
-    std::chrono::milliseconds timeout{30'000}; ///< For the whole call, a repeated attempt included.
-    std::size_t header_bytes_max = 32 * 1024;  ///< Of a response; 256 to 1 MiB.
+        5'000}; ///< Name look-up and connecting, for one attempt.
+    std::chrono::milliseconds timeout{
+        30'000}; ///< For the whole call, a repeated attempt included. A nearer weft::Deadline of the chain shortens it.
+    std::size_t header_bytes_max = 32 * 1024;      ///< Of a response; 256 to 1 MiB.
     std::size_t body_bytes_max = 64 * 1024 * 1024; ///< Of a response.
     std::size_t idle_connections_max = 16;         ///< Kept open for each host and port.
     std::chrono::milliseconds idle_timeout{
