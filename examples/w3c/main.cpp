@@ -2,6 +2,8 @@
 #include "../shop/arguments.hpp"
 #include "service.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <exception>
 
 int main(int argc, char** argv) {
@@ -18,7 +20,10 @@ int main(int argc, char** argv) {
         weft::http::Server server(runtime, {.port = arguments.port()});
         server.post(
             "/test", [&service](weft::http::Request& request) { return service.handle(request); });
-        std::fprintf(stderr, "listening on http://127.0.0.1:%u\n", server.port());
+        // From within run(), so that whoever reads it may already send a stop signal.
+        boost::asio::post(runtime.io_context(), [&server] {
+            std::fprintf(stderr, "listening on http://127.0.0.1:%u\n", server.port());
+        });
         return runtime.run();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
