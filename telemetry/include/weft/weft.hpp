@@ -1,6 +1,6 @@
 #pragma once
 // The daily API: coroutines that carry their context, spans, and the runtime they report to.
-// HTTP is apart: <weft/http/server.hpp>, <weft/http/client.hpp>. Propagation: <weft/propagation/propagate.hpp>.
+// HTTP is apart: <weft/http/server.hpp>, <weft/http/client.hpp>. Propagation by hand: <weft/propagation/composite.hpp>.
 
 #include <weft/runtime/executor.hpp>
 #include <weft/runtime/operators.hpp>
