@@ -76,7 +76,7 @@ ContextScope::ContextScope(Deadline deadline) noexcept : ContextScope() {
     });
 }
 
-ContextScope::ContextScope(Suppressed) noexcept : ContextScope() {
+ContextScope::ContextScope(SuppressTelemetry) noexcept : ContextScope() {
     if (detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
         slot->suppressed = true;
     }

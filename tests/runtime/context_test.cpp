@@ -99,7 +99,7 @@ TEST_F(Context, ThreadLocalDestructorsThatRunLastFindNoContextAndDoNoHarm) {
 
 TEST_F(Context, SuppressionSilencesWhatStartsUnderIt) {
     {
-        const auto quiet = with(suppressed);
+        const auto quiet = with(suppress_telemetry);
         Span silent("silent");
         EXPECT_FALSE(silent.is_recording());
         EXPECT_FALSE(silent.context().is_valid());
@@ -111,14 +111,14 @@ TEST_F(Context, SuppressionSilencesWhatStartsUnderIt) {
 }
 
 TEST_F(Context, SuppressionNests) {
-    const auto outer = with(suppressed);
-    { const auto inner = with(suppressed); }
+    const auto outer = with(suppress_telemetry);
+    { const auto inner = with(suppress_telemetry); }
     EXPECT_FALSE(Span("still silent").is_recording());
 }
 
 TEST_F(Context, SuppressionLeavesOpenSpansAlone) {
     Span open("open");
-    const auto quiet = with(suppressed);
+    const auto quiet = with(suppress_telemetry);
     EXPECT_TRUE(open.is_recording());
     open.set_attribute("still", "recorded");
     EXPECT_EQ(current_span_context(), open.context());
@@ -129,7 +129,7 @@ TEST_F(Context, SuppressionFollowsItsChainAndNoOther) {
     weft::co_spawn(
         io,
         []() -> Task<void> {
-            const auto quiet = with(suppressed);
+            const auto quiet = with(suppress_telemetry);
             for (int i = 0; i < 10; ++i) {
                 co_await testing::yield();
                 EXPECT_FALSE(Span("silent").is_recording());
@@ -157,7 +157,7 @@ TEST_F(Context, SuppressionDestroyedWithItsLoopTouchesNobodyElsesContext) {
         weft::co_spawn(
             io,
             []() -> Task<void> {
-                const auto quiet = with(suppressed);
+                const auto quiet = with(suppress_telemetry);
                 asio::steady_timer timer(
                     co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
                 co_await timer.async_wait(testing::use_task);
@@ -193,7 +193,7 @@ TEST_F(Context, ARecycledSlotCarriesNothingOver) {
             {.parent = TraceContext{
                  {random_trace_id(), random_span_id(), 1, true},
                  TraceState::from_validated("a=1")}});
-        const auto quiet = with(suppressed);
+        const auto quiet = with(suppress_telemetry);
         const auto lease = SlotLease::fork();
         index = lease.slot()->pool_index;
     }
@@ -384,7 +384,7 @@ TEST_F(Context, SuppressionEndsThoughItsSliceStartedAnOperationMeanwhile) {
     testing::run_chain([]() -> Task<void> {
         const auto executor = co_await asio::this_coro::executor;
         {
-            const auto quiet = with(suppressed);
+            const auto quiet = with(suppress_telemetry);
             asio::post(executor, [] {});
         }
         EXPECT_TRUE(Span("heard").is_recording());
@@ -394,7 +394,7 @@ TEST_F(Context, SuppressionEndsThoughItsSliceStartedAnOperationMeanwhile) {
 TEST_F(Context, SuppressionStartsThoughItsSliceStartedAnOperationBefore) {
     testing::run_chain([]() -> Task<void> {
         asio::post(co_await asio::this_coro::executor, [] {});
-        const auto quiet = with(suppressed);
+        const auto quiet = with(suppress_telemetry);
         co_await testing::yield();
         EXPECT_FALSE(Span("silent").is_recording());
     });

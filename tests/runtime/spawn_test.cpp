@@ -135,7 +135,7 @@ TEST_F(Spawn, InheritsSuppression) {
         io,
         [this]() -> Task<void> {
             {
-                const auto quiet = with(suppressed);
+                const auto quiet = with(suppress_telemetry);
                 weft::co_spawn(io, child_task("unheard"), fail_on_exception);
                 co_await testing::yield();
             }

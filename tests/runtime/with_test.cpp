@@ -52,7 +52,7 @@ TEST_F(With, EachKindLeavesTheOthersAlone) {
     const auto at = Clock::time_point(std::chrono::hours(1));
     const auto baggage = with(of_tenant("a"));
     const auto deadline = with(Deadline{at});
-    const auto quiet = with(suppressed);
+    const auto quiet = with(suppress_telemetry);
     EXPECT_EQ(tenant(), "a");
     EXPECT_EQ(current_deadline().at, at);
     {

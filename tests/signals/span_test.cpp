@@ -180,7 +180,7 @@ TEST(SpanParent, HandsItsTraceStateDown) {
 TEST(SuppressedSpan, IsNotRecorded) {
     SpanSink sink;
     {
-        const auto quiet = with(suppressed);
+        const auto quiet = with(suppress_telemetry);
         EXPECT_FALSE(Span("quiet").is_recording());
     }
     EXPECT_TRUE(sink.take().empty());

@@ -4,7 +4,7 @@
 //
 //   const auto scope = weft::with(weft::current_baggage().set("tenant", "acme"));
 //   const auto hurry = weft::with(weft::Deadline::in(std::chrono::seconds(2)));
-//   const auto quiet = weft::with(weft::suppressed);
+//   const auto quiet = weft::with(weft::suppress_telemetry);
 
 #include <weft/runtime/baggage.hpp>
 #include <weft/runtime/context.hpp>
@@ -30,8 +30,8 @@ struct Deadline {
 
 /// For `with`: nothing started in this chain is recorded, for the telemetry of telemetry. Spans that are already open
 /// are not affected.
-struct Suppressed {};
-inline constexpr Suppressed suppressed{};
+struct SuppressTelemetry {};
+inline constexpr SuppressTelemetry suppress_telemetry{};
 
 /// While alive, the running chain carries what `with` was given; then again what it carried before.
 /// Threads: create and destroy in the same chain, the last first. One that is destroyed elsewhere changes nothing.
@@ -44,11 +44,11 @@ public:
 private:
     friend ContextScope with(Baggage baggage) noexcept;
     friend ContextScope with(Deadline deadline) noexcept;
-    friend ContextScope with(Suppressed) noexcept;
+    friend ContextScope with(SuppressTelemetry) noexcept;
     ContextScope() noexcept;
     explicit ContextScope(Baggage&& baggage) noexcept;
     explicit ContextScope(Deadline deadline) noexcept;
-    explicit ContextScope(Suppressed) noexcept;
+    explicit ContextScope(SuppressTelemetry) noexcept;
 
     detail::SlotHandle handle_;
     detail::ContextValuesRef before_;
@@ -56,10 +56,10 @@ private:
 };
 
 /// Sets one of them for a scope. Without memory, and outside of any context, it sets nothing.
-/// Cost: one small allocation; none for `suppressed`.
+/// Cost: one small allocation; none for `suppress_telemetry`.
 inline ContextScope with(Baggage baggage) noexcept { return ContextScope(std::move(baggage)); }
 inline ContextScope with(Deadline deadline) noexcept { return ContextScope(deadline); }
-inline ContextScope with(Suppressed) noexcept { return ContextScope(suppressed); }
+inline ContextScope with(SuppressTelemetry) noexcept { return ContextScope(suppress_telemetry); }
 
 /// The baggage that came with the request, or that `with` set. Threads: any. Cost: a few loads and at most one atomic
 /// increment. Source: OpenTelemetry Baggage API, "Context Interaction".
