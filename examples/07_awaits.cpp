@@ -1,7 +1,5 @@
 // Three ways to put a span around an await, and what else the context carries: baggage and a deadline.
 // Expect: "acme, in a hurry" from the job that the request set off, and exit status 0.
-#include <weft/runtime/with.hpp>
-#include <weft/signals/traced.hpp>
 #include <weft/weft.hpp>
 
 #include <boost/asio/steady_timer.hpp>

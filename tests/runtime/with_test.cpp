@@ -74,6 +74,12 @@ TEST_F(With, ANestedDeadlineIsNeverTheLaterOne) {
     EXPECT_EQ(current_deadline().at, start + std::chrono::seconds(2));
 }
 
+TEST_F(With, ADeadlineBeyondTheEndOfTimeIsNone) {
+    EXPECT_FALSE(Deadline::in(std::chrono::nanoseconds::max()).is_set());
+    EXPECT_TRUE(Deadline::in(std::chrono::seconds(1)).is_set());
+    EXPECT_LT(Deadline::in(std::chrono::seconds(-1)).at, Clock::now());
+}
+
 TEST_F(With, ChainsKeepTheirOwnAcrossAwaits) {
     asio::io_context io(1);
     for (const std::string name : {"a", "b", "c"}) {

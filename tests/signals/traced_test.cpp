@@ -211,6 +211,20 @@ TEST_F(Traced, TheInnerTokensExecutorAllocatorAndCancellationSlotAreKept) {
     EXPECT_TRUE(called);
 }
 
+// What Asio's own adaptors ask an operation: where it runs.
+TEST_F(Traced, AnOperationStillSaysWhereItRuns) {
+    struct Initiation {
+        using executor_type = asio::any_io_executor;
+        executor_type executor;
+        [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
+    };
+    using Start = detail::TracedInitiation<Initiation>;
+    static_assert(std::same_as<asio::associated_executor_t<Start>, asio::any_io_executor>);
+    asio::io_context io(1);
+    const Start start(nullptr, "", SpanKind::client, Initiation{io.get_executor()});
+    EXPECT_EQ(asio::get_associated_executor(start), asio::any_io_executor(io.get_executor()));
+}
+
 TEST_F(Traced, ACallbackAndAFutureAreTokensLikeAnyOther) {
     asio::io_context io(1);
     asio::steady_timer timer(io, std::chrono::seconds(0));

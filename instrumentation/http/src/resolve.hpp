@@ -116,15 +116,21 @@ public:
 
 private:
     using IoExecutor = asio::io_context::executor_type;
+    // Tracked: the handler's own loop must not end before it, and a chain gives its context up here (I6).
+    using HandlerExecutor = std::decay_t<decltype(asio::prefer(
+        std::declval<asio::associated_executor_t<Handler, IoExecutor>>(),
+        asio::execution::outstanding_work.tracked))>;
     struct Pending {
         Pending(asio::io_context& context, Handler given)
             : timer(context), handler(std::move(given)),
-              executor(asio::get_associated_executor(handler, context.get_executor())),
+              executor(asio::prefer(
+                  asio::get_associated_executor(handler, context.get_executor()),
+                  asio::execution::outstanding_work.tracked)),
               work(context.get_executor()) {}
 
         asio::steady_timer timer;
         Handler handler;
-        asio::associated_executor_t<Handler, IoExecutor> executor;
+        HandlerExecutor executor;
         asio::executor_work_guard<IoExecutor> work;
     };
 

@@ -1,8 +1,9 @@
 #pragma once
 // The context of a chain of work: which span is current, what it inherited, whether telemetry is suppressed.
 //
-// A coroutine chain owns one ContextSlot. The executor installs it in a thread-local at every resume and takes it
-// out again, so the context follows the coroutine and not the thread. Code outside of any chain (main, a plain
+// A coroutine chain owns one ContextSlot. At every resume its executor notes in a thread-local whose slice runs; the
+// slice takes the slot when something looks at the context, and gives it back. So the context follows the coroutine and
+// not the thread. Code outside of any chain (main, a plain
 // thread, a foreign callback) uses its thread's own ambient slot.
 //
 //   current_slot ──▶ ContextSlot ── head ──▶ ScopeNode (innermost span) ── outer ──▶ ScopeNode ──▶ null

@@ -1,9 +1,9 @@
 #pragma once
 // The executor that carries the context across co_await.
 //
-// Asio resumes a coroutine by giving a function to its executor. This one wraps the function: it installs the
-// chain's context slot (context.hpp) in a thread-local, runs the function, and puts back what was there. Everything
-// else is the inner executor's.
+// Asio resumes a coroutine by giving a function to its executor. This one wraps the function: it notes in a thread-local
+// whose slice runs (context.hpp), runs the function, and puts back what was there. Everything else is the inner
+// executor's.
 //
 // With several threads an operation may be over, and the chain be resumed elsewhere, before the slice that started it
 // has returned. So the slice gives the slot up before: an operation that is being started either gives its handler's

@@ -6,6 +6,8 @@
 // with a fork per branch. They are found by argument-dependent lookup, no using directive is needed, and mirror
 // Asio's overloads one by one, or a program that has both in sight would be ambiguous.
 //
+// On an io_context with several threads, the cancelling cases need a strand: docs/context.md.
+//
 // &&  completes when both have; the first failure cancels the other and is rethrown.
 // ||  completes with the first success and cancels the other; fails with asio::multiple_exceptions if both fail.
 

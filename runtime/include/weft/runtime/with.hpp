@@ -9,6 +9,7 @@
 #include <weft/runtime/baggage.hpp>
 #include <weft/runtime/context.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <compare>
 #include <utility>
@@ -19,8 +20,10 @@ namespace weft {
 struct Deadline {
     std::chrono::steady_clock::time_point at = std::chrono::steady_clock::time_point::max();
 
-    [[nodiscard]] static Deadline in(std::chrono::steady_clock::duration from_now) noexcept {
-        return {std::chrono::steady_clock::now() + from_now};
+    [[nodiscard]] static Deadline in(std::chrono::nanoseconds from_now) noexcept {
+        const auto now = std::chrono::steady_clock::now();
+        const auto most = std::chrono::steady_clock::time_point::max() - now;
+        return {now + std::min<std::chrono::nanoseconds>(from_now, most)};
     }
     [[nodiscard]] bool is_set() const noexcept {
         return at != std::chrono::steady_clock::time_point::max();

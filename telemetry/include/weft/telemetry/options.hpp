@@ -45,7 +45,9 @@ struct Options {
     ExporterKind traces_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
     BatchOptions batch;
-    unsigned threads = 1; ///< That Runtime::run() runs the io_context on. 1 to 256. Ours.
+    /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need
+    /// a strand: docs/context.md, "Several threads and cancellation".
+    unsigned threads = 1;
     bool make_default =
         true; ///< Spans that name no runtime go here and `propagators` are the process's, unless
               ///< another runtime was first. Ours.
