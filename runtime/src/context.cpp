@@ -1,6 +1,8 @@
 #include <weft/runtime/context.hpp>
+#include <weft/runtime/diagnostics.hpp>
 
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace weft {
@@ -12,8 +14,47 @@ constinit std::atomic<std::uint64_t> ended_out_of_order{0};
 constinit std::atomic<std::uint64_t> ended_elsewhere{0};
 constinit std::atomic<std::uint64_t> shared_concurrently{0};
 
-void count(std::atomic<std::uint64_t>& counter) noexcept {
-    counter.fetch_add(1, std::memory_order_relaxed); // A counter: nothing else is ordered by it.
+// Counts a fault and reports the first of its kind in the process.
+template <class MakeText>
+void count(std::atomic<std::uint64_t>& counter, std::string_view key, MakeText make_text) noexcept {
+    // A counter: nothing else is ordered by it.
+    if (counter.fetch_add(1, std::memory_order_relaxed) == 0) {
+        diagnostics().report(DiagnosticLevel::warning, key, make_text);
+    }
+}
+
+// For whoever holds the node's slot, or owns the node.
+std::string quoted_name(const ScopeNode* node) {
+    if (node == nullptr) { return "no span"; }
+    const auto name = scope_name != nullptr ? scope_name(*node) : std::string_view();
+    return name.empty() ? "a span that is not recorded" : "\"" + std::string(name) + "\"";
+}
+
+void count_out_of_order(const ScopeNode& node) noexcept {
+    count(ended_out_of_order, "context.ended_out_of_order", [&] {
+        return "span " + quoted_name(&node) + " ended while " + quoted_name(node.inner) +
+               ", which started later in the same coroutine, is open; if two coroutines share one "
+               "context, start them "
+               "with weft::co_spawn instead of asio::co_spawn";
+    });
+}
+
+// `node` is null when it is not the caller's any more.
+void count_elsewhere(const ScopeNode* node, ContextSlot* here) noexcept {
+    count(ended_elsewhere, "context.ended_elsewhere", [&] {
+        return (node != nullptr ? "span " + quoted_name(node) : std::string("a span")) +
+               " ended in another coroutine than its own, inside " +
+               quoted_name(here != nullptr ? innermost(*here) : nullptr) +
+               "; end it where it was made, or make it with Span::detached";
+    });
+}
+
+void count_shared() noexcept {
+    count(shared_concurrently, "context.shared_concurrently", [] {
+        return std::string("two coroutines of one context ran at once on two threads, and one of "
+                           "them ran without it; start them "
+                           "with weft::co_spawn instead of asio::co_spawn");
+    });
 }
 
 // Slots whose chain ended while another thread had them installed. They are tried again by finish_ended_chains, which
@@ -126,7 +167,7 @@ void unlink_held(ContextSlot& slot, ScopeNode& node) noexcept {
     if (innermost(slot) == &node) { // Spans above it, if any, had ended elsewhere.
         slot.head = node.outer;
     } else { // I3
-        count(ended_out_of_order);
+        count_out_of_order(node);
         node.inner->outer = node.outer;
     }
     if (node.outer != nullptr) { node.outer->inner = node.inner; }
@@ -147,7 +188,7 @@ bool unlink_scope_slow(ScopeNode& node) noexcept {
     // hardly ever meant.
     const bool inside_a_chain =
         current_slice != nullptr && here != nullptr && current_slice->is_for(handle_of(*here));
-    if (inside_a_chain) { count(ended_elsewhere); }
+    if (inside_a_chain) { count_elsewhere(&node, here); }
     const std::uint64_t free_state = std::uint64_t{node.slot_generation} << 1;
     std::uint64_t expected = free_state;
     // E1. Holding it also keeps it from being recycled (E3), so `linked` stays true.
@@ -159,7 +200,7 @@ bool unlink_scope_slow(ScopeNode& node) noexcept {
     }
     // E3: the slot's holder may be recycling it right now.
     if (node.link.exchange(ScopeNode::ended, std::memory_order_acq_rel) == ScopeNode::linked) {
-        if (!inside_a_chain) { count(ended_elsewhere); }
+        if (!inside_a_chain) { count_elsewhere(nullptr, here); }
         return false;
     }
     return true;
@@ -177,7 +218,7 @@ ContextSlot* InstalledSlot::take() noexcept {
         // relaxed: a holder reads its own slot's generation; anybody else only decides whether to count.
         if (slot.generation.load(std::memory_order_relaxed) == handle_.generation) {
             if (seen == thread_token()) { return current_slot = &slot; } // Nested in its own.
-            count(shared_concurrently);
+            count_shared();
         }
     }
     ContextSlot* slot = SlotPool::acquire();

@@ -295,6 +295,16 @@ void release(SpanRecord& record) noexcept {
     SpanPool::release(&record);
 }
 
+// For the context's messages: as encoded, so that it is never longer than the body.
+std::string_view name_of(const ScopeNode& node) noexcept {
+    const auto& record = static_cast<const SpanRecord&>(node);
+    if (!record.recording) { return {}; }
+    const char* field = record.body.data() + record.name.at + 1; // Behind the tag.
+    const std::uint32_t length = read_varint(field);
+    return {field, length};
+}
+[[maybe_unused]] const bool names_are_known = (scope_name = &name_of, true);
+
 // Called once the span is out of its slot: by its owner, or by the slot's holder for one that ended elsewhere.
 void finish(ScopeNode* node) noexcept {
     auto& record = static_cast<SpanRecord&>(*node);

@@ -8,7 +8,9 @@
 #include <weft/testing/span_sink.hpp>
 
 #include <boost/asio/co_spawn.hpp>
+#include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -294,6 +296,57 @@ TEST_F(ContextMisuse, ASlotSharedInParallelIsWholeAgainAfterwards) {
         EXPECT_EQ(faults(), ContextFaults{});
     });
     EXPECT_EQ(taken().size(), 1U);
+}
+
+// In a process of their own: the first of each kind is reported.
+class ContextMisuseReport : public ::testing::Test {
+protected:
+    void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+    static auto said_once(const std::string& text) {
+        return ::testing::ResultOf(
+            [text](const std::string& output) {
+                std::size_t count = 0;
+                for (auto at = output.find(text); at != std::string::npos;
+                     at = output.find(text, at + 1)) {
+                    ++count;
+                }
+                return count;
+            },
+            ::testing::Eq(1U));
+    }
+};
+
+TEST_F(ContextMisuseReport, SpansEndedOutOfOrderAreReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            for (int i = 0; i < 3; ++i) {
+                Span outer("outer");
+                Span inner("inner");
+                outer.end();
+            }
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0), said_once("span \"outer\" ended while \"inner\""));
+}
+
+TEST_F(ContextMisuseReport, ASpanEndedInAnotherChainIsReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            for (int i = 0; i < 3; ++i) {
+                Span mine("mine");
+                testing::run_chain([&mine]() -> Task<void> {
+                    const Span other("other");
+                    mine.end();
+                    co_return;
+                });
+            }
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0),
+        said_once("span \"mine\" ended in another coroutine than its own, inside \"other\""));
 }
 
 } // namespace

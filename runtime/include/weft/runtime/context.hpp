@@ -34,6 +34,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace weft {
@@ -75,6 +76,10 @@ struct alignas(64) ContextSlot : PoolItem<ContextSlot> {
     ContextValuesRef values;
     std::int64_t wall_offset_ns = 0; // 0: none inherited.
 };
+
+/// For messages: a scope's name. Set by the signals module before any scope is linked; null without it.
+using ScopeNameFunction = std::string_view (*)(const ScopeNode& node) noexcept;
+inline constinit ScopeNameFunction scope_name = nullptr;
 
 using SlotPool = StablePool<ContextSlot, 1024, 4096>;
 
@@ -238,7 +243,8 @@ private:
 
 } // namespace detail
 
-/// How often the context had to be healed. Each is a bug in the calling code that did no other harm.
+/// How often the context had to be healed. Each is a bug in the calling code that did no other harm; the first of
+/// each kind is reported as a warning that names the spans.
 /// Source: docs/context.md, "Misuse".
 struct ContextFaults {
     std::uint64_t ended_out_of_order =
