@@ -28,7 +28,7 @@ template <class T>
 std::string range_problem(std::string_view field, T value, T low, T high, std::string_view unit) {
     if (value >= low && value <= high) { return {}; }
     return fmt::format(
-        "BatchOptions::{} is {}: allowed is {} to {}{}", field, value, low, high, unit);
+        "BatchOptions::{} is {}{}: allowed is {} to {}{}", field, value, unit, low, high, unit);
 }
 
 } // namespace
@@ -75,13 +75,14 @@ struct Drain::State : std::enable_shared_from_this<State> {
     };
 
     explicit State(Setup&& s)
-        : executor(std::move(s.executor)), queue(s.queue), sink(std::move(s.sink)),
-          sends_max(s.sends_max), options(s.batch), producer_counts(std::move(s.producer_counts)),
-          housekeeping(std::move(s.housekeeping)), log(s.log),
-          builder(s.signal, std::move(s.resource)), timer(executor),
+        : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
+          sink(std::move(s.sink)), sends_max(s.sends_max), options(s.batch),
+          producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
+          log(s.log), builder(s.signal, std::move(s.resource)), timer(executor),
           descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {}
 
     const asio::any_io_executor executor;
+    const Signal signal;
     RecordQueue& queue;
     const std::unique_ptr<OtlpHttpSink> sink;
     const std::size_t sends_max;
@@ -330,7 +331,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     }
 
     // The first caller stops everything, others wait until it has.
-    asio::awaitable<void> stop() {
+    asio::awaitable<void> stop(const Ledger& before) {
         // Completions are on their way through the executor and only need to run.
         const auto give_up = Clock::now() + std::chrono::seconds(1);
         if (std::exchange(stopped, true)) {
@@ -340,6 +341,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         co_await sink->stop(Clock::now());
         co_await wait_until([&] { return sending.empty(); }, give_up);
         drop_the_rest();
+        report_losses(before, ledger());
         ended = true;
         poke();
         progressed();
@@ -361,6 +363,25 @@ struct Drain::State : std::enable_shared_from_this<State> {
         const std::lock_guard lock(mutex);
         counts.consumed += in_ring;
         counts.dropped[static_cast<std::size_t>(DropReason::shutdown)] += in_ring;
+    }
+
+    // One line for all of a shutdown: each batch's own may be withheld, and what never came into one has none.
+    void report_losses(const Ledger& before, const Ledger& after) {
+        const auto total = after.dropped_total() - before.dropped_total();
+        if (total == 0) { return; }
+        log.report(DiagnosticLevel::error, fmt::format("drain.{}.shutdown", name(signal)), [&] {
+            std::string reasons;
+            for (std::size_t i = 0; i < drop_reason_count; ++i) {
+                const auto count = after.dropped[i] - before.dropped[i];
+                if (count == 0) { continue; }
+                reasons += fmt::format(
+                    "{}{} {}", reasons.empty() ? "" : ", ", count,
+                    name(static_cast<DropReason>(i)));
+            }
+            return fmt::format(
+                "{}: {} records dropped in all while shutting down: {}", name(signal), total,
+                reasons);
+        });
     }
 
     [[nodiscard]] Ledger ledger() const {
@@ -415,7 +436,7 @@ asio::awaitable<FlushReport> Drain::shutdown(TimePoint deadline) {
     co_await asio::this_coro::throw_if_cancelled(false);
     const auto before = state->ledger();
     const bool complete = co_await state->wait_resolved(deadline);
-    co_await state->stop();
+    co_await state->stop(before);
     co_return State::report_since(before, state->ledger(), complete);
 }
 

@@ -3,6 +3,7 @@
 #include "export_json.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/utf8.hpp>
 
 #include <protozero/pbf_reader.hpp>
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::size_t message_bytes_max = 512;
 
-enum class MediaType : std::uint8_t { absent, protobuf, json, html, other };
+enum class MediaType : std::uint8_t { absent, protobuf, json, html, text, other };
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -40,6 +41,7 @@ MediaType media_type(std::string_view content_type) noexcept {
     if (is("application/x-protobuf") || is("application/protobuf")) { return MediaType::protobuf; }
     if (is("application/json")) { return MediaType::json; }
     if (is("text/html")) { return MediaType::html; }
+    if (is("text/plain")) { return MediaType::text; }
     return MediaType::other;
 }
 
@@ -104,14 +106,31 @@ std::string_view html_title(std::string_view page) noexcept {
     return {};
 }
 
-// Words out of a body that is no OTLP message: text as it is, binary not at all.
+// The first line that says something.
+std::string_view first_line(std::string_view text) noexcept {
+    const auto begin = text.find_first_not_of(" \t\r\n");
+    if (begin == std::string_view::npos) { return {}; }
+    text.remove_prefix(begin);
+    return text.substr(0, text.find_first_of("\r\n"));
+}
+
+bool looks_like_text(std::string_view body) noexcept {
+    while (!body.empty()) { // Bound: each turn takes a character off.
+        const char c = body.front();
+        const auto point = weft::detail::leading_code_point(body);
+        const bool control = static_cast<unsigned char>(c) < 0x20;
+        if (!point.is_good || (control && c != '\n' && c != '\r' && c != '\t')) { return false; }
+        body.remove_prefix(point.size);
+    }
+    return true;
+}
+
+// Words out of a body that is no OTLP message: the first line of text, binary not at all.
 std::string text_of(MediaType type, std::string_view body) {
     if (type == MediaType::html) { return printable(html_title(body), message_bytes_max); }
-    const bool binary = std::any_of(body.begin(), body.end(), [](char c) noexcept {
-        return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t';
-    });
-    if (binary) { return {}; }
-    auto text = printable(body, message_bytes_max);
+    // What calls itself text is believed: a stray control character then costs itself alone.
+    if (type != MediaType::text && !looks_like_text(body)) { return {}; }
+    auto text = printable(first_line(body), message_bytes_max);
     text.erase(std::min(text.find_last_not_of(' ') + 1, text.size()));
     return text;
 }

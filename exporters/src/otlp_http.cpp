@@ -111,6 +111,15 @@ Judgement judge_failure(const boost::system::error_code& error) {
     return judgement;
 }
 
+// What an answer says that no OTLP endpoint gives.
+std::string_view remedy_for(int status) noexcept {
+    const bool elsewhere = status >= 300 && status <= 399;
+    if (status != 404 && !elsewhere) { return {}; }
+    return "; is this an OTLP/HTTP endpoint? /v1/traces is appended to "
+           "OTEL_EXPORTER_OTLP_ENDPOINT, but not to "
+           "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+}
+
 Judgement judge(const Result<HttpResponse>& response, Compression compression) {
     if (!response) { return judge_failure(response.error()); }
     const auto retry_after =
@@ -184,6 +193,8 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     TimePoint parked_until = TimePoint::min();
     std::size_t sending = 0;
     bool zstd_refused = false;
+    std::optional<TimePoint>
+        failing_since; // Set while the last answer, or the lack of one, was a failure.
 
     static asio::awaitable<SendOutcome> send(Ptr self, BatchPtr batch);
     static asio::awaitable<SendOutcome> deliver(Ptr self, BatchPtr batch);
@@ -202,7 +213,8 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     }
     [[nodiscard]] SendOutcome accepted(const Delivery& delivery, const Judgement& judgement);
     [[nodiscard]] SendOutcome dropped(
-        const Batch& batch, DropReason reason, std::string detail) const;
+        const Batch& batch, DropReason reason, std::string detail,
+        std::string_view remedy = {}) const;
     [[nodiscard]] SendOutcome given_up(const Delivery& delivery, DropReason reason) const;
     [[nodiscard]] static std::string key(std::string_view kind, const Batch& batch);
     [[nodiscard]] std::string prefix(const Batch& batch) const;
@@ -350,9 +362,10 @@ asio::awaitable<bool> OtlpHttpSink::State::wait_while_parked(Ptr self, Delivery&
 }
 
 asio::awaitable<Judgement> OtlpHttpSink::State::attempt(Ptr self, Delivery& delivery) {
+    const auto began = now();
     const auto timeout =
         self->options.timeout > milliseconds(0) ? self->options.timeout : longest_timeout;
-    const auto deadline = std::min(now() + timeout, self->stop_deadline.value_or(TimePoint::max()));
+    const auto deadline = std::min(began + timeout, self->stop_deadline.value_or(TimePoint::max()));
     const auto& encoded = delivery.encoded;
     const bool plain = encoded.compression == Compression::none;
     const detail::HttpBody body{
@@ -362,6 +375,9 @@ asio::awaitable<Judgement> OtlpHttpSink::State::attempt(Ptr self, Delivery& deli
     auto judgement = judge(response, encoded.compression);
     delivery.status = judgement.status != 0 ? judgement.status : delivery.status;
     delivery.words = judgement.words;
+    if (judgement.kind == Judgement::Kind::retry && !self->failing_since) {
+        self->failing_since = began;
+    }
     co_return judgement;
 }
 
@@ -449,6 +465,13 @@ SendOutcome OtlpHttpSink::State::accepted(const Delivery& delivery, const Judgem
     outcome.attempts = delivery.attempts;
     outcome.status = delivery.status;
     outcome.detail = judgement.words;
+    if (const auto since = std::exchange(failing_since, std::nullopt)) {
+        log.report(DiagnosticLevel::info, key("recovered", batch), [&] {
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now() - *since);
+            return prefix(batch) + "works again, " + std::to_string(seconds.count()) +
+                   " s after the first failure";
+        });
+    }
     if (delivery.fell_back && !zstd_refused) {
         // Only now is it known that the encoding was at fault and not the data.
         zstd_refused = true;
@@ -465,7 +488,8 @@ SendOutcome OtlpHttpSink::State::accepted(const Delivery& delivery, const Judgem
     } else if (!judgement.understood) {
         log.report(DiagnosticLevel::warning, key("strange_answer", batch), [&] {
             return prefix(batch) + "accepted with http_" + std::to_string(judgement.status) +
-                   ", but the body is not an OTLP response: " + judgement.words;
+                   ", but the body is not an OTLP response" +
+                   (judgement.words.empty() ? "" : ": " + judgement.words);
         });
     } else if (!judgement.words.empty()) {
         log.report(DiagnosticLevel::warning, key("warning", batch), [&] {
@@ -476,7 +500,7 @@ SendOutcome OtlpHttpSink::State::accepted(const Delivery& delivery, const Judgem
 }
 
 SendOutcome OtlpHttpSink::State::dropped(
-    const Batch& batch, DropReason reason, std::string detail) const {
+    const Batch& batch, DropReason reason, std::string detail, std::string_view remedy) const {
     SendOutcome outcome;
     outcome.dropped = batch.records;
     outcome.reason = batch.records != 0 ? reason : DropReason::none;
@@ -484,13 +508,15 @@ SendOutcome OtlpHttpSink::State::dropped(
     log.report(DiagnosticLevel::error, key("dropped", batch), [&] {
         return prefix(batch) + std::to_string(batch.records) + " records dropped, " +
                std::string(name(reason)) +
-               (outcome.detail.empty() ? "" : " (" + outcome.detail + ")");
+               (outcome.detail.empty() ? "" : " (" + outcome.detail + ")") + std::string(remedy);
     });
     return outcome;
 }
 
 SendOutcome OtlpHttpSink::State::given_up(const Delivery& delivery, DropReason reason) const {
-    auto outcome = dropped(*delivery.batch, reason, delivery.words);
+    const auto remedy =
+        reason == DropReason::rejected_by_status ? remedy_for(delivery.status) : std::string_view();
+    auto outcome = dropped(*delivery.batch, reason, delivery.words, remedy);
     outcome.attempts = delivery.attempts;
     outcome.status = delivery.status;
     return outcome;

@@ -1,29 +1,33 @@
 #include <weft/exporters/otlp_http.hpp>
 
+#include <fmt/format.h>
+
 namespace weft {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono::milliseconds;
 
 constexpr std::size_t bytes_max = std::size_t{1} << 31;
+constexpr std::int64_t day_ms = 86'400'000;
 
-bool is_within(double value, double least, double most) noexcept {
-    return value >= least && value <= most;
+template <class T>
+std::string range_problem(
+    std::string_view field, T value, T low, T high, std::string_view unit = {}) {
+    if (value >= low && value <= high) { return {}; } // Not a number is neither.
+    return fmt::format("{} is {}{}: allowed is {} to {}{}", field, value, unit, low, high, unit);
 }
 
-std::string_view problem_in_retry(const RetryPolicy& retry) noexcept {
-    if (retry.initial_backoff < 1ms || retry.initial_backoff > 24h) {
-        return "retry.initial_backoff: 1 ms to 24 h";
-    }
-    if (!is_within(retry.multiplier, 1, 10)) { return "retry.multiplier: 1 to 10"; }
-    if (retry.max_backoff < retry.initial_backoff || retry.max_backoff > 24h) {
-        return "retry.max_backoff: retry.initial_backoff to 24 h";
-    }
-    if (!is_within(retry.jitter, 0, 1)) { return "retry.jitter: 0 to 1"; }
-    if (retry.max_elapsed < 0ms || retry.max_elapsed > 7 * 24h) {
-        return "retry.max_elapsed: 0 to 7 days";
-    }
-    return {};
+std::string range_problem(
+    std::string_view field, milliseconds value, std::int64_t low_ms, std::int64_t high_ms) {
+    return range_problem<std::int64_t>(field, value.count(), low_ms, high_ms, " ms");
+}
+
+std::string problem_in_level(const OtlpHttpOptions& options) {
+    const int level = options.compression_level.value_or(default_level(options.compression));
+    if (is_valid_level(options.compression, level)) { return {}; }
+    return fmt::format(
+        "compression_level is {} with {}: allowed is 0 to 12 with gzip, -7 to 19 with zstd", level,
+        name(options.compression));
 }
 
 } // namespace
@@ -35,21 +39,21 @@ std::string problem_in(const OtlpHttpOptions& options) {
     for (const auto& field : options.headers) {
         if (auto problem = problem_in(field); !problem.empty()) { return "headers: " + problem; }
     }
-    const int level = options.compression_level.value_or(default_level(options.compression));
-    if (!is_valid_level(options.compression, level)) {
-        return "compression_level: gzip 0 to 12, zstd -7 to 19";
+    const auto& retry = options.retry;
+    for (auto problem :
+         {problem_in_level(options), range_problem("timeout", options.timeout, 0, day_ms),
+          range_problem("retry.initial_backoff", retry.initial_backoff, 1, day_ms),
+          range_problem<double>("retry.multiplier", retry.multiplier, 1, 10),
+          range_problem(
+              "retry.max_backoff", retry.max_backoff, retry.initial_backoff.count(), day_ms),
+          range_problem<double>("retry.jitter", retry.jitter, 0, 1),
+          range_problem("retry.max_elapsed", retry.max_elapsed, 0, 7 * day_ms),
+          range_problem<std::size_t>("request_bytes_max", options.request_bytes_max, 1, bytes_max),
+          range_problem<std::size_t>(
+              "response_bytes_max", options.response_bytes_max, 1, bytes_max),
+          range_problem<std::size_t>("connections", options.connections, 1, 64)}) {
+        if (!problem.empty()) { return problem; }
     }
-    if (options.timeout < 0ms || options.timeout > 24h) { return "timeout: 0 (none) to 24 h"; }
-    if (const auto problem = problem_in_retry(options.retry); !problem.empty()) {
-        return std::string(problem);
-    }
-    if (options.request_bytes_max < 1 || options.request_bytes_max > bytes_max) {
-        return "request_bytes_max: 1 to 2^31";
-    }
-    if (options.response_bytes_max < 1 || options.response_bytes_max > bytes_max) {
-        return "response_bytes_max: 1 to 2^31";
-    }
-    if (options.connections < 1 || options.connections > 64) { return "connections: 1 to 64"; }
     return {};
 }
 

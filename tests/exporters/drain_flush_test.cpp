@@ -326,6 +326,37 @@ TEST_F(DrainTest, ShutdownWithAFullRingCountsTheRest) {
     EXPECT_EQ(queue->records_accepted(), queue->records_consumed());
 }
 
+// Goal: what a shutdown loses is told once in full, although each batch's own line may be withheld.
+TEST_F(DrainTest, ShutdownSaysInOneLineHowMuchWasLostInAll) {
+    std::vector<std::string> lines;
+    log.set_handler([&](const Diagnostic& diagnostic) {
+        if (diagnostic.message.find("in all") != std::string::npos) {
+            lines.push_back(
+                std::string(name(diagnostic.level)) + ": " + std::string(diagnostic.message));
+        }
+    });
+    server.set_default(silence());
+    start(batches_of(10), sink_options());
+    push_spans(45);
+    run(io, [&]() -> asio::awaitable<void> {
+        co_await settle();
+        co_await shutdown(5ms);
+        co_await shutdown(5ms);
+    });
+    EXPECT_THAT(
+        lines, ::testing::ElementsAre(
+                   "error: traces: 45 records dropped in all while shutting down: 45 shutdown"));
+}
+
+TEST_F(DrainTest, ShutdownThatLosesNothingSaysNothing) {
+    std::vector<std::string> lines;
+    log.set_handler([&](const Diagnostic& diagnostic) { lines.emplace_back(diagnostic.message); });
+    start(batches_of(10), sink_options());
+    push_spans(45);
+    run(io, [&]() -> asio::awaitable<void> { co_await shutdown(5s); });
+    EXPECT_THAT(lines, ::testing::IsEmpty());
+}
+
 TEST_F(DrainTest, ShutdownLetsAnAnswerArriveInTime) {
     server.set_default(answer(200).hold());
     start(batches_of(10), sink_options());

@@ -204,6 +204,11 @@ TEST(ExportResponse, TellsTheWordsOfOtherErrorBodies) {
         return classify({.status = 429, .content_type = type, .body = body}).message;
     };
     EXPECT_EQ(message_of("text/plain", "slow down\n"), "slow down");
+    EXPECT_EQ(
+        message_of("Text/Plain; charset=utf-8", "\r\n  first\x01 line \nsecond"), "first  line");
+    EXPECT_EQ(message_of("text/plain", "\n\n"), "");
+    EXPECT_EQ(message_of("text/plain", std::string(5000, 'x')).size(), 512u);
+    EXPECT_EQ(message_of("", "\xff\xfe\xfd"), "");
     EXPECT_EQ(message_of("", "no type"), "no type");
     EXPECT_EQ(
         message_of("text/html", "<html>\r\n<head><title>429 Too Many Requests</title></head>"),

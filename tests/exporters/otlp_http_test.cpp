@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <protozero/pbf_writer.hpp>
 
+#include <cmath>
 #include <ctime>
 #include <string>
 
@@ -151,6 +152,9 @@ TEST_F(OtlpHttpSinkTest, AcceptsASuccessWithARubbishBodyAndSaysSo) {
     EXPECT_EQ(send().exported, 10u);
     EXPECT_EQ(send().exported, 10u);
     EXPECT_TRUE(reported("not an OTLP response: Login"));
+    EXPECT_TRUE(std::any_of(messages.begin(), messages.end(), [](const std::string& message) {
+        return message.ends_with("not an OTLP response");
+    }));
     EXPECT_EQ(server.request_count(), 2u);
 }
 
@@ -196,9 +200,39 @@ TEST_F(OtlpHttpSinkTest, DropsOnEachOtherStatus) {
 TEST_F(OtlpHttpSinkTest, TellsTheReceiversWordsButNoControlCharacters) {
     server.script({answer(400, {{"Content-Type", "text/plain"}}, "bad\r\nspan\x1b[0m")});
     const auto outcome = send();
-    EXPECT_EQ(outcome.detail, "http_400"); // Escapes make it binary; binary bodies are not shown.
-    server.script({answer(400, {{"Content-Type", "text/plain"}}, "bad\r\nspan")});
-    EXPECT_EQ(send().detail, "http_400: bad  span");
+    EXPECT_EQ(outcome.detail, "http_400: bad");
+    server.script(
+        {answer(400, {{"Content-Type", "text/plain; charset=utf-8"}}, "\n a\x1b[0m b\n")});
+    EXPECT_EQ(send().detail, "http_400: a [0m b");
+    EXPECT_TRUE(reported("10 records dropped, rejected_by_status (http_400: bad)"));
+}
+
+TEST_F(OtlpHttpSinkTest, AsksForTheEndpointWhenAnAnswerIsNoOtlpServers) {
+    for (const int status : {302, 308, 404}) {
+        messages.clear();
+        server.script({answer(status)});
+        send();
+        EXPECT_TRUE(reported(
+            "(http_" + std::to_string(status) +
+            "); is this an OTLP/HTTP endpoint? /v1/traces is appended to "
+            "OTEL_EXPORTER_OTLP_ENDPOINT"));
+    }
+    messages.clear();
+    server.script({answer(400)});
+    send();
+    EXPECT_FALSE(reported("endpoint?"));
+}
+
+TEST_F(OtlpHttpSinkTest, SaysOnceThatExportWorksAgain) {
+    server.script({answer(200), answer(503), answer(503), answer(200), answer(200)});
+    send();
+    EXPECT_FALSE(reported("works again"));
+    send();
+    EXPECT_TRUE(reported("info: traces export to"));
+    EXPECT_TRUE(reported("works again, 0 s after the first failure"));
+    messages.clear();
+    send();
+    EXPECT_FALSE(reported("works again"));
 }
 
 TEST_F(OtlpHttpSinkTest, RetriesARefusedConnectionUntilItIsUp) {
@@ -475,7 +509,7 @@ TEST_F(OtlpHttpSinkTest, RefusesOptionsOutOfRangeAndNamesTheOne) {
         const auto made = OtlpHttpSink::create(io.get_executor(), given, log);
         ASSERT_FALSE(made) << field;
         EXPECT_EQ(made.error(), Errc::option_out_of_range);
-        EXPECT_TRUE(reported("error: OTLP exporter: " + field + ":")) << field;
+        EXPECT_TRUE(reported("error: OTLP exporter: " + field)) << field;
     };
     expect_refused("url", [](auto& o) { o.url.host.clear(); });
     expect_refused("url", [](auto& o) { o.url.port = 0; });
@@ -495,6 +529,33 @@ TEST_F(OtlpHttpSinkTest, RefusesOptionsOutOfRangeAndNamesTheOne) {
     expect_refused("response_bytes_max", [](auto& o) { o.response_bytes_max = 0; });
     expect_refused("connections", [](auto& o) { o.connections = 0; });
     expect_refused("connections", [](auto& o) { o.connections = 65; });
+}
+
+TEST(OtlpHttpOptions, SayWhatIsAndWhatIsAllowed) {
+    const auto problem_after = [](auto change) {
+        OtlpHttpOptions options;
+        options.url = *parse_url("http://h/v1/traces");
+        change(options);
+        return problem_in(options);
+    };
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.timeout = -1ms; }),
+        "timeout is -1 ms: allowed is 0 to 86400000 ms");
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.connections = 65; }),
+        "connections is 65: allowed is 1 to 64");
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.retry.jitter = 1.5; }),
+        "retry.jitter is 1.5: allowed is 0 to 1");
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.retry.jitter = std::nan(""); }),
+        "retry.jitter is nan: allowed is 0 to 1");
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.retry.max_backoff = 999ms; }),
+        "retry.max_backoff is 999 ms: allowed is 1000 to 86400000 ms");
+    EXPECT_EQ(
+        problem_after([](auto& o) { o.compression = Compression::gzip, o.compression_level = 13; }),
+        "compression_level is 13 with gzip: allowed is 0 to 12 with gzip, -7 to 19 with zstd");
 }
 
 TEST(OtlpHttpOptions, HasValidDefaults) { EXPECT_EQ(problem_in(OtlpHttpOptions()), ""); }
