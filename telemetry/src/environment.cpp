@@ -5,8 +5,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace weft::detail {
+namespace {
+
+std::string whole_number(std::int64_t low, std::int64_t high, std::string_view unit) {
+    return fmt::format("allowed is a whole number from {} to {}{}", low, high, unit);
+}
+
+} // namespace
 
 std::string lowercase(std::string_view text) {
     std::string lower(text);
@@ -63,14 +71,29 @@ std::optional<std::int64_t> EnvironmentReader::integer(
     const char* name, std::int64_t low, std::int64_t high, std::string_view unit) {
     const auto value = text(name);
     if (!value) { return std::nullopt; }
+    return number(name, *value, low, high, whole_number(low, high, unit));
+}
+
+std::optional<std::int64_t> EnvironmentReader::integer_up_to(
+    const char* name, std::int64_t low, std::int64_t most, std::string_view unit) {
+    const auto value = text(name);
+    if (!value) { return std::nullopt; }
+    const auto allowed = whole_number(low, most, unit);
+    constexpr std::int64_t valid_max = std::numeric_limits<std::int32_t>::max();
+    const auto asked = number(name, *value, low, valid_max, allowed);
+    if (!asked || *asked <= most) { return asked; }
+    report(name, *value, fmt::format("{}; {} is used", allowed, most));
+    return most;
+}
+
+std::optional<std::int64_t> EnvironmentReader::number(
+    const char* name, std::string_view text, std::int64_t low, std::int64_t high,
+    std::string_view allowed) {
     std::int64_t number = 0;
-    const char* const end = value->data() + value->size();
-    const auto parsed = std::from_chars(value->data(), end, number);
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
     if (parsed.ec != std::errc() || parsed.ptr != end || number < low || number > high) {
-        report(
-            name, *value,
-            fmt::format(
-                "allowed is a whole number from {} to {}{}; it counts as unset", low, high, unit));
+        report(name, text, fmt::format("{}; it counts as unset", allowed));
         return std::nullopt;
     }
     return number;
@@ -104,8 +127,8 @@ std::optional<std::string> EnvironmentReader::choice(
 }
 
 void EnvironmentReader::report(
-    std::string_view name, std::string_view value, std::string_view remedy) {
-    problems_.push_back(fmt::format("{}=\"{}\": {}", name, printable(value, 200), remedy));
+    std::string_view name, std::string_view value, std::string_view remedy, DiagnosticLevel level) {
+    problems_.push_back({fmt::format("{}=\"{}\": {}", name, printable(value, 200), remedy), level});
 }
 
 } // namespace weft::detail

@@ -13,7 +13,12 @@ namespace weft::detail {
 /// then unset, text is compared in any letter case.
 class EnvironmentReader {
 public:
-    EnvironmentReader(const Environment& environment, std::vector<std::string>& problems)
+    struct Problem {
+        std::string line;
+        DiagnosticLevel level = DiagnosticLevel::warning;
+    };
+
+    EnvironmentReader(const Environment& environment, std::vector<Problem>& problems)
         : environment_(environment), problems_(problems) {}
 
     /// Blanks around it are cut off. Longer than the kernel lets a variable be: reported, and unset.
@@ -22,18 +27,33 @@ public:
     [[nodiscard]] bool boolean(const char* name);
     [[nodiscard]] std::optional<std::int64_t> integer(
         const char* name, std::int64_t low, std::int64_t high, std::string_view unit);
+    /// As above for a number from `low` to 2^31 - 1, of which no more than `most` can be used: more is reported, and is
+    /// `most`. Source: environment variable specification, "Type-specific guidance": integers of that size are valid.
+    [[nodiscard]] std::optional<std::int64_t> integer_up_to(
+        const char* name, std::int64_t low, std::int64_t most, std::string_view unit);
     [[nodiscard]] std::optional<double> ratio(const char* name);
     /// One of `allowed`, lowercase.
     [[nodiscard]] std::optional<std::string> choice(
         const char* name, const std::vector<std::string_view>& allowed);
 
-    void report(std::string_view name, std::string_view value, std::string_view remedy);
-    void report_line(std::string line) { problems_.push_back(std::move(line)); }
+    void report(
+        std::string_view name, std::string_view value, std::string_view remedy,
+        DiagnosticLevel level = DiagnosticLevel::warning);
+    void report_line(std::string line) { problems_.push_back({std::move(line)}); }
 
 private:
+    // What `text` gives as a number within the range; anything else is reported.
+    std::optional<std::int64_t> number(
+        const char* name, std::string_view text, std::int64_t low, std::int64_t high,
+        std::string_view allowed);
+
     const Environment& environment_;
-    std::vector<std::string>& problems_;
+    std::vector<Problem>& problems_;
 };
+
+/// The options, and what is wrong with the variables, each with the level that it deserves in a log.
+[[nodiscard]] Options read_options(
+    const Environment& environment, std::vector<EnvironmentReader::Problem>& problems);
 
 [[nodiscard]] std::string lowercase(std::string_view text);
 

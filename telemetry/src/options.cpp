@@ -145,13 +145,11 @@ void read_limits(EnvironmentReader& env, SpanLimits& limits) {
     read_limit(env, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits.link_attribute_count);
 }
 
-// Source: environment variable specification, "Type-specific guidance": 0 to 2^31 - 1 at least, so that what is more than
-// we can use is as good as our most.
 std::optional<Milliseconds> read_duration(
     EnvironmentReader& env, const char* name, std::int64_t most_ms) {
-    const auto ms = env.integer(name, 0, int_max, " ms");
+    const auto ms = env.integer_up_to(name, 0, most_ms, " ms");
     if (!ms) { return std::nullopt; }
-    return Milliseconds(std::min(*ms, most_ms));
+    return Milliseconds(*ms);
 }
 
 void read_batch(EnvironmentReader& env, Options& options) {
@@ -159,21 +157,23 @@ void read_batch(EnvironmentReader& env, Options& options) {
     if (const auto delay = read_duration(env, "OTEL_BSP_SCHEDULE_DELAY", day_ms)) {
         batch.delay = *delay;
     }
-    const auto queue = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1, int_max, " spans");
+    const auto queue = env.integer_up_to(
+        "OTEL_BSP_MAX_QUEUE_SIZE", 1, queue_bytes_max / queue_bytes_per_record, " spans");
     if (queue) {
-        batch.queue_bytes = static_cast<std::size_t>(
-            std::clamp(*queue * queue_bytes_per_record, queue_bytes_min, queue_bytes_max));
+        batch.queue_bytes =
+            static_cast<std::size_t>(std::max(*queue * queue_bytes_per_record, queue_bytes_min));
     }
+    const auto batch_max = std::min(queue.value_or(records_max), records_max);
     if (const auto size =
-            env.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, queue.value_or(int_max), " spans")) {
-        batch.records_max = static_cast<std::size_t>(std::min(*size, records_max));
+            env.integer_up_to("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, batch_max, " spans")) {
+        batch.records_max = static_cast<std::size_t>(*size);
     } else if (queue) {
         batch.records_max =
             static_cast<std::size_t>(std::min<std::int64_t>(*queue, BatchOptions().records_max));
     }
     if (const auto timeout = read_duration(env, "OTEL_BSP_EXPORT_TIMEOUT", 7 * day_ms)) {
         options.otlp.retry.max_elapsed =
-            *timeout == Milliseconds(0) ? Milliseconds(7 * day_ms) : *timeout; // 0: none.
+            *timeout == Milliseconds(0) ? Milliseconds(7 * day_ms) : *timeout; // 0: no limit.
     }
 }
 
@@ -214,7 +214,8 @@ void read_endpoints(EnvironmentReader& env, Options& options) {
         env.report(
             in_force->variable, detail::printable_url(in_force->text),
             "https is not built in yet, allowed is an absolute http URL such as "
-            "http://localhost:4318; nothing is exported");
+            "http://localhost:4318; nothing is exported",
+            DiagnosticLevel::error);
         options.traces_exporter = ExporterKind::none;
     }
 }
@@ -251,7 +252,8 @@ void read_otlp(EnvironmentReader& env, OtlpOptions& otlp) {
 
 } // namespace
 
-Options options_from_env(const Environment& environment, std::vector<std::string>& problems) {
+Options detail::read_options(
+    const Environment& environment, std::vector<EnvironmentReader::Problem>& problems) {
     EnvironmentReader env(environment, problems);
     Options options;
     options.disabled = env.boolean("OTEL_SDK_DISABLED");
@@ -272,18 +274,25 @@ Options options_from_env(const Environment& environment, std::vector<std::string
     return options;
 }
 
+Options options_from_env(const Environment& environment, std::vector<std::string>& problems) {
+    std::vector<EnvironmentReader::Problem> found;
+    auto options = detail::read_options(environment, found);
+    for (auto& problem : found) { problems.push_back(std::move(problem.line)); }
+    return options;
+}
+
 Options options_from_env() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
-    std::vector<std::string> problems;
-    auto options = options_from_env(environment, problems);
-    std::vector<std::string> reported_already;
+    std::vector<EnvironmentReader::Problem> problems;
+    auto options = detail::read_options(environment, problems);
+    std::vector<EnvironmentReader::Problem> reported_already;
     if (const auto level =
             EnvironmentReader(environment, reported_already).text("OTEL_LOG_LEVEL")) {
         diagnostics().set_level(parse_diagnostic_level(*level).value_or(DiagnosticLevel::info));
     }
     for (const auto& problem : problems) {
         diagnostics().report(
-            DiagnosticLevel::warning, problem, problem); // Keyed by itself: each is shown.
+            problem.level, problem.line, problem.line); // Keyed by itself: each is shown.
     }
     return options;
 }

@@ -1,3 +1,4 @@
+#include "environment.hpp"
 #include "service_thread.hpp"
 #include "traces_sink.hpp"
 
@@ -8,6 +9,7 @@
 #include <weft/telemetry/runtime.hpp>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -83,6 +85,19 @@ void add_producer_counts(const detail::TraceProvider& provider, Ledger& ledger) 
     add(provider.dropped_record_too_large, DropReason::record_too_large);
     add(provider.dropped_after_shutdown, DropReason::shutdown);
     add(provider.dropped_no_memory, DropReason::encode_failed);
+}
+
+// Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
+bool wants_ledger() {
+    const Environment environment = [](const char* name) { return std::getenv(name); };
+    std::vector<detail::EnvironmentReader::Problem> problems;
+    const bool wanted = detail::EnvironmentReader(environment, problems)
+                            .choice("WEFT_LEDGER", {"json"})
+                            .has_value();
+    for (const auto& problem : problems) {
+        diagnostics().report(problem.level, "runtime.ledger", problem.line);
+    }
+    return wanted;
 }
 
 void run_on_threads(unsigned threads, const std::function<void()>& work) {
@@ -211,15 +226,29 @@ struct Runtime::State : std::enable_shared_from_this<State> {
 
     // False when a handler threw: there may be others that can still run.
     static bool run_until_thrown(const std::function<void()>& run_one_thread) {
-        constexpr const char* line =
-            "weft: error: an exception left a handler of the event loop: %s\n";
+        const auto report = [](std::string_view what) {
+            std::fprintf(
+                stderr, "weft: error: an exception left a handler of the event loop: %s\n",
+                printable(what, 1000).c_str());
+        };
         try {
             run_one_thread();
             return true;
-        } catch (const std::exception& error) {
-            std::fprintf(stderr, line, error.what());
-        } catch (...) { std::fprintf(stderr, line, "not a std::exception"); }
+        } catch (const std::exception& error) { report(error.what()); } catch (...) {
+            report("not a std::exception");
+        }
         return false;
+    }
+
+    // After the loop's second run: whether it ended for want of time rather than of work.
+    void report_abandoned_work() {
+        asio::make_work_guard(context).reset(); // Of the last work, stops the context.
+        if (context.stopped()) { return; }
+        const auto line = fmt::format(
+            "the event loop still had work when Options::stop_grace ({} ms) was over: it is "
+            "abandoned, and spans that are still open are not exported",
+            options.stop_grace.count());
+        diagnostics().report(DiagnosticLevel::warning, line, line);
     }
 
     // Runs the program's loop once, on all its threads. False when a handler threw.
@@ -282,6 +311,7 @@ Tracer Runtime::tracer(
 
 int Runtime::run() {
     State& state = *state_;
+    const bool print_ledger = wants_ledger();
     if (!state.service) { state.service.emplace(); } // Telemetry is off, but stop signals are not.
     asio::signal_set signals(state.service->io_context(), SIGINT, SIGTERM);
     signals.async_wait([&state, &signals](boost::system::error_code error, int) {
@@ -293,15 +323,13 @@ int Runtime::run() {
     if (state.stopping.load(std::memory_order_relaxed)) { // See begin_stop.
         state.context.restart();
         good = state.run_loop([&] { state.context.run_until(state.stop_deadline); }) && good;
+        state.report_abandoned_work();
     }
     // On the signal set's own thread, which may be about to run its handler.
     asio::post(state.service->io_context(), asio::use_future([&signals] { signals.cancel(); }))
         .get();
     (void)shutdown_blocking(state.options.shutdown_timeout);
-    if (const char* wanted = std::getenv("WEFT_LEDGER");
-        wanted != nullptr && std::string_view(wanted) == "json") {
-        std::fprintf(stderr, "%s\n", ledger_json().c_str());
-    }
+    if (print_ledger) { std::fprintf(stderr, "%s\n", ledger_json().c_str()); }
     return good ? 0 : 1;
 }
 

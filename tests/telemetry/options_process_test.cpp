@@ -3,6 +3,8 @@
 #include <weft/telemetry/options.hpp>
 #include <weft/telemetry/runtime.hpp>
 
+#include <boost/asio/post.hpp>
+
 #include <cstdlib>
 #include <limits>
 #include <mutex>
@@ -97,7 +99,22 @@ TEST_F(ProcessEnvironment, WithHttpsLetsTheProgramRunWithoutExport) {
     }
     EXPECT_THAT(
         lines, ::testing::ElementsAre(
-                   HasSubstr("OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector.example\"")));
+                   HasSubstr("error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector.example\"")));
+}
+
+TEST_F(ProcessEnvironment, WithAFormOfLedgerThatIsNoneIsToldSoBeforeTheRun) {
+    setenv("WEFT_LEDGER", "xml", 1);
+    setenv("OTEL_SDK_DISABLED", "true", 1);
+    Runtime runtime(options_from_env());
+    std::vector<std::string> then;
+    boost::asio::post(runtime.io_context(), [&] { then = lines; });
+
+    EXPECT_EQ(runtime.run(), 0);
+
+    unsetenv("WEFT_LEDGER");
+    EXPECT_THAT(
+        then, ::testing::ElementsAre(
+                  "warning: WEFT_LEDGER=\"xml\": allowed is json; it counts as unset"));
 }
 
 // Goal: whatever the environment holds, options made from it are good, and a Runtime takes them.
@@ -203,7 +220,8 @@ TEST(OptionsProblem, NamesTheFieldAndWhatIsAllowed) {
         problem_after([](auto& o) { o.otlp.traces_endpoint = "ftp://h"; }),
         HasSubstr("otlp.traces_endpoint"));
     EXPECT_THAT(
-        problem_after([](auto& o) { o.otlp.connections = 0; }), HasSubstr("connections: 1 to 64"));
+        problem_after([](auto& o) { o.otlp.connections = 0; }),
+        HasSubstr("Options::otlp.connections is 0: allowed is 1 to 64"));
     EXPECT_THAT(problem_after([](auto& o) { o.otlp.connections = 65; }), HasSubstr("connections"));
     EXPECT_THAT(problem_after([](auto& o) { o.otlp.timeout = -1ms; }), HasSubstr("timeout"));
     EXPECT_THAT(problem_after([](auto& o) { o.otlp.retry.jitter = 2; }), HasSubstr("retry.jitter"));

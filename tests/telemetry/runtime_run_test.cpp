@@ -23,6 +23,29 @@ constexpr asio::use_awaitable_t<Executor> use_task{};
 
 void ignore(const std::exception_ptr&) {}
 
+// The library's own log for as long as this lives.
+class Reported {
+public:
+    Reported() {
+        diagnostics().set_handler([this](const Diagnostic& diagnostic) {
+            const std::lock_guard lock(mutex_);
+            lines_.emplace_back(diagnostic.message);
+        });
+    }
+    ~Reported() { diagnostics().set_handler(nullptr); }
+    Reported(const Reported&) = delete;
+    Reported& operator=(const Reported&) = delete;
+
+    [[nodiscard]] std::vector<std::string> lines() const {
+        const std::lock_guard lock(mutex_);
+        return lines_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
 Task<void> sleep_for(asio::io_context& io, Clock::duration duration) {
     asio::steady_timer timer(io, duration);
     co_await timer.async_wait(use_task);
@@ -198,6 +221,54 @@ TEST(RuntimeRun, AHookThatNeverEndsIsGivenItsGraceAndNoMore) {
     EXPECT_LE(best, 60ms + slack);
 }
 
+// Goal: work that a stop leaves behind does not vanish unmentioned, and a stop that leaves none is not accused of it.
+// Method: each case has a grace of its own, since a line is not repeated within seconds.
+TEST(RuntimeRun, SaysThatItAbandonsWorkWhenTheGraceIsOver) {
+    Receiver receiver;
+    auto grace = 21ms;
+    for (const unsigned threads : {1u, 3u}) {
+        for (const bool leaves_work : {true, false}) {
+            SCOPED_TRACE(::testing::Message() << threads << " threads, " << leaves_work);
+            const Reported reported;
+            auto options = receiver.options();
+            options.stop_grace = leaves_work ? grace++ : 30s + grace;
+            options.threads = threads;
+            asio::io_context io; // Borrowed, so that what is left can end after the runtime.
+            asio::steady_timer open(io, 1h);
+            {
+                Runtime runtime(io, options);
+                if (leaves_work) {
+                    open.async_wait([](boost::system::error_code) {});
+                }
+                runtime.stop();
+                EXPECT_EQ(runtime.run(), 0);
+            }
+            open.cancel();
+            if (leaves_work) {
+                EXPECT_THAT(
+                    reported.lines(), ElementsAre(::testing::AllOf(
+                                          HasSubstr(
+                                              "Options::stop_grace (" +
+                                              std::to_string(options.stop_grace.count()) + " ms)"),
+                                          HasSubstr("still open are not exported"))));
+            } else {
+                EXPECT_THAT(reported.lines(), ::testing::IsEmpty());
+            }
+        }
+    }
+}
+
+TEST(RuntimeRun, KeepsTheLineOfAnExceptionOneLine) {
+    Receiver receiver;
+    Runtime runtime(receiver.options());
+    asio::post(runtime.io_context(), [] { throw std::runtime_error("two\nlines\x1b[2J"); });
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(runtime.run(), 1);
+    EXPECT_EQ(
+        ::testing::internal::GetCapturedStderr(),
+        "weft: error: an exception left a handler of the event loop: two lines [2J\n");
+}
+
 TEST(RuntimeRun, AHookThatThrowsKeepsNobodyFromStopping) {
     Receiver receiver;
     Runtime runtime(receiver.options());
@@ -308,15 +379,18 @@ protected:
     int code = 7;
     {
         Receiver receiver;
-        auto options = receiver.options();
-        options.stop_grace = 20ms;
-        Runtime runtime(options);
+        Runtime runtime(receiver.options());
+        asio::steady_timer open(runtime.io_context(), 1h);
+        const auto hook = runtime.host().on_stop([&]() -> Task<void> {
+            open.cancel();
+            co_return;
+        });
         weft::co_spawn(
             runtime,
             [&]() -> Task<void> {
                 { const Span span("request"); }
                 std::raise(SIGTERM);
-                co_await sleep_for(runtime.io_context(), 1h);
+                co_await open.async_wait(use_task);
             },
             ignore);
         code = runtime.run();

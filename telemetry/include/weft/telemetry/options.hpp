@@ -53,8 +53,9 @@ struct Options {
               ///< another runtime was first. Ours.
     std::chrono::milliseconds shutdown_timeout{
         5000}; ///< For the destructor and the end of run(). Ours.
-    std::chrono::milliseconds stop_grace{
-        5000}; ///< From a stop signal until run() gives up waiting for work. Ours.
+    /// From a stop signal until run() gives up the event loop, with whatever still waits in it; spans open then are
+    /// not exported. Bounds the whole stop, so that a longer ServerOptions::stop_grace is cut short. Ours.
+    std::chrono::milliseconds stop_grace{5000};
 };
 
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is.
@@ -64,8 +65,9 @@ struct Options {
 using Environment = std::function<const char*(const char* name)>;
 
 /// The options that the OTEL_* variables ask for. A bad value is reported as one line that names the variable, the value
-/// (never a header's) and what is allowed, and counts as unset; unknown variables are left alone. A line is a warning in
-/// the library's own log (`diagnostics()`), whose level OTEL_LOG_LEVEL sets.
+/// (never a header's) and what is allowed, and counts as unset; a number beyond what we can use counts as the most we
+/// can; unknown variables are left alone. A line is a warning in the library's own log (`diagnostics()`), whose level
+/// OTEL_LOG_LEVEL sets; that an https endpoint switches export off is an error.
 /// Threads: any, while nobody changes the environment. Source: OpenTelemetry environment variable specification.
 [[nodiscard]] Options options_from_env();
 /// As above, from any source and with the lines as values. Changes nothing else.

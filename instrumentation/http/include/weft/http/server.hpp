@@ -45,7 +45,8 @@ struct ServerOptions {
     std::chrono::milliseconds handler_timeout{60'000}; ///< Else 503; the handler runs on, unheard.
     std::chrono::milliseconds write_timeout{30'000}; ///< To write the whole response. Else closed.
     std::chrono::milliseconds idle_timeout{60'000};  ///< Between two requests. Else closed.
-    /// What a stop through the Host allows requests that are running.
+    /// What a stop through the Host allows requests that are running. Runtime::run() ends the whole stop after its own
+    /// Options::stop_grace (5 s), which cuts a longer one short.
     std::chrono::milliseconds stop_grace{10'000};
     /// Request methods known by name; others appear as `_OTHER`. Empty: those of the environment variable
     /// OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, else those of RFC 9110 and PATCH.
