@@ -1,6 +1,7 @@
 #include "known_methods.hpp"
 #include "semconv.hpp"
 
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/error.hpp>
 
 #include <boost/asio/error.hpp>
@@ -8,6 +9,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 namespace weft::http::detail {
 namespace {
@@ -135,6 +137,26 @@ TEST_F(KnownMethodsTest, AreReplacedByTheEnvironment) {
     EXPECT_TRUE(known.contains("PURGE"));
     EXPECT_TRUE(known.contains("GET"));
     EXPECT_FALSE(known.contains("POST"));
+}
+
+TEST_F(KnownMethodsTest, LeaveOutWhatIsNoMethodAndSaySoInOneLine) {
+    std::vector<std::string> lines;
+    diagnostics().set_handler([&](const Diagnostic& diagnostic) {
+        lines.push_back(
+            std::string(name(diagnostic.level)) + ": " + std::string(diagnostic.message));
+    });
+    ::setenv(variable, "GE T,,\xc3\xa9,PURGE", 1);
+    const KnownMethods known({});
+    const KnownMethods again({});
+    diagnostics().set_handler(nullptr);
+    EXPECT_TRUE(known.contains("PURGE"));
+    EXPECT_FALSE(known.contains("GE T"));
+    EXPECT_FALSE(known.contains("\xc3\xa9"));
+    EXPECT_EQ(
+        lines, std::vector<std::string>{
+                   "warning: OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS=\"GE T,,\xc3\xa9,PURGE\": "
+                   "allowed is a list "
+                   "of request methods such as GET,POST; left out: \"GE T\", \"\xc3\xa9\""});
 }
 
 TEST_F(KnownMethodsTest, AreTheOptionsBeforeTheEnvironments) {

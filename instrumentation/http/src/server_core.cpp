@@ -75,7 +75,9 @@ ServerCore::ServerCore(asio::io_context& context, ServerOptions options)
 
 void ServerCore::listen() {
     const auto fail = [this](const error_code& error) {
-        throw boost::system::system_error(error, "cannot listen on " + endpoint_text(options_));
+        // Without the place in Asio's sources that it was seen at: what() would show it.
+        const error_code plain(error.value(), error.category());
+        throw boost::system::system_error(plain, "cannot listen on " + endpoint_text(options_));
     };
     error_code error;
     const auto address = asio::ip::make_address(options_.address, error);
