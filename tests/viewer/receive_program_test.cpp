@@ -102,7 +102,7 @@ TEST(WeftReceive, AnswersCountsAndEndsWithASummaryOnSigterm) {
     EXPECT_EQ(program.wait(), 0) << program.err();
     EXPECT_EQ(
         program.out(), "received 4 spans in 2 traces (0 broken), 0 metric points, 0 log records in "
-                       "4 requests; 1 requests refused\n");
+                       "4 requests; 1 request refused\n");
     EXPECT_THAT(
         file.text(),
         StartsWith(R"({"received":{"spans":4,"traces":2,"broken_traces":0,"log_records":0,)"));
@@ -160,8 +160,40 @@ TEST(WeftReceive, PrintsWhatIsUnfinishedAtTheEnd) {
     EXPECT_THAT(program.out(), HasSubstr("BROKEN: 1 span without a parent"));
     EXPECT_THAT(
         program.out(),
-        EndsWith("received 1 spans in 1 traces (1 broken), 0 metric points, 0 log records in 1 "
-                 "requests\n"));
+        EndsWith("received 1 span in 1 trace (1 broken), 0 metric points, 0 log records in 1 "
+                 "request\n"));
+}
+
+// Goal: a full disk behind stdout costs the output, is told in one line and ends in failure; receiving goes on.
+TEST(WeftReceive, ReportsThatItsOutputCannotBeWritten) {
+    ChildProgram program(
+        {"/bin/sh", "-c", "exec \"$0\" receive --port 0 >/dev/full", WEFT_PROGRAM});
+    const auto port = program.port();
+    ASSERT_NE(port, 0) << program.err();
+    testing::TraceRequest request;
+    for (std::uint64_t i = 1; i <= 200; ++i) { // More than stdout's buffer holds.
+        testing::add_span(
+            request, "s", {.span = i, .parent = i - 1, .name = std::string(100, 'n')});
+    }
+    EXPECT_THAT(post(port, "/v1/traces", request.SerializeAsString()), StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(get(port, "/_counts"), HasSubstr(R"("spans":200)"));
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait(), 1);
+    EXPECT_THAT(
+        program.err(),
+        EndsWith("weft receive: cannot write to standard output: No space left on device\n"));
+}
+
+TEST(WeftReceive, SaysThatAFormOfLedgerIsNone) {
+    ChildProgram program(
+        {"/bin/sh", "-c", "WEFT_LEDGER=xml exec \"$0\" receive --port 0", WEFT_PROGRAM});
+    ASSERT_NE(program.port(), 0) << program.err();
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait(), 0);
+    EXPECT_THAT(
+        program.err(),
+        StartsWith(
+            "weft receive: WEFT_LEDGER=\"xml\": allowed is json; it counts as unset\nlistening"));
 }
 
 TEST(WeftReceive, SaysThatThePortIsTaken) {

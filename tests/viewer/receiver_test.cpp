@@ -163,7 +163,7 @@ TEST(Receiver, CountsWhatArrives) {
     EXPECT_EQ(counts.log_records, 2u);
     EXPECT_EQ(
         receiver.summary(),
-        "received 2 spans in 1 traces (0 broken), 5 metric points, 2 log records in 4 requests");
+        "received 2 spans in 1 trace (0 broken), 5 metric points, 2 log records in 4 requests");
 }
 
 TEST(Receiver, AnswersMalformedBodiesWith400AndAStatusOfTheSameType) {
@@ -469,7 +469,7 @@ TEST(Receiver, GivesItsCountsAsJson) {
     EXPECT_EQ(
         receiver.summary(),
         "received 3 spans in 2 traces (1 broken), 0 metric points, 0 log records in 3 requests; "
-        "2 duplicate spans; 1 requests refused; problems: 1 span_without_name");
+        "2 duplicate spans; 1 request refused; problems: 1 span_without_name");
 }
 
 TEST(Receiver, ShowsTracesAsText) {
@@ -511,7 +511,9 @@ TEST(Receiver, ShowsTracesAsText) {
     EXPECT_EQ(
         error.body, "trace 00000000000000000000000000000002: 1 span, 1 service, 1.00 ms, 1 error\n"
                     "      +0 ns    1.00 ms  orders: pay [internal] ERROR CardError: no  "
-                    "list=[-1, true, 0.5, <3 bytes>, {k=[]}]\n");
+                    "list=[-1, true, 0.5, <3 bytes>, {k=[]}]\n"
+                    "      +0 ns                · exception  exception.type=CardError "
+                    "exception.message=no\n");
 }
 
 TEST(Receiver, AnswersWrongQuestionsAboutTracesClearly) {
@@ -539,6 +541,45 @@ TEST(Receiver, CutsLongTextsBeforeKeepingThem) {
     EXPECT_EQ(trace.spans()[0].name.size(), 515u);
     EXPECT_EQ(trace.spans()[0].attributes.size(), 64u);
     EXPECT_EQ(trace.spans()[0].attributes[0].second.size(), 259u);
+}
+
+TEST(Receiver, CountsTheAttributesAndEventsThatItDoesNotKeep) {
+    Receiver receiver;
+    TraceRequest request;
+    auto& span = add_span(request, "s", {});
+    for (int i = 0; i < 70; ++i) { testing::add_attribute(span, "k" + std::to_string(i), 1); }
+    span.set_dropped_attributes_count(30);
+    for (int i = 0; i < 40; ++i) { span.add_events()->set_name(std::string(1000, 'e')); }
+    span.set_dropped_events_count(4'000'000'000);
+    for (int i = 0; i < 20; ++i) { span.mutable_events(0)->add_attributes()->set_key("k"); }
+    span.mutable_events(0)->set_dropped_attributes_count(1);
+    post(receiver, "/v1/traces", request);
+
+    const StoredSpan& stored = receiver.store().slowest(1).at(0)->spans()[0];
+    EXPECT_EQ(stored.attributes_hidden, 36u);
+    EXPECT_EQ(stored.events.size(), 16u);
+    EXPECT_EQ(stored.events_hidden, 4'000'000'024u);
+    EXPECT_EQ(stored.events[0].name.size(), 515u);
+    EXPECT_EQ(stored.events[0].attributes.size(), 16u);
+    EXPECT_EQ(stored.events[0].attributes_hidden, 5u);
+    EXPECT_THAT(get(receiver, "/_trace?slowest=1").body, HasSubstr(" k5=1 (+94)\n"));
+}
+
+TEST(Receiver, ShowsAnExceptionWithoutAMessageByItsTypeAlone) {
+    Receiver receiver;
+    TraceRequest request;
+    auto& span = add_span(request, "s", {});
+    span.mutable_status()->set_code(otlp::trace::v1::Status::STATUS_CODE_ERROR);
+    auto& event = *span.add_events();
+    event.set_name("exception");
+    for (const auto& [key, value] :
+         {std::pair{"exception.type", "int"}, std::pair{"exception.message", ""}}) {
+        auto& attribute = *event.add_attributes();
+        attribute.set_key(key);
+        attribute.mutable_value()->set_string_value(value);
+    }
+    post(receiver, "/v1/traces", request);
+    EXPECT_THAT(get(receiver, "/_trace?error=1").body, HasSubstr("[internal] ERROR int\n"));
 }
 
 TEST(Receiver, CutsLongTextsBetweenCharacters) {

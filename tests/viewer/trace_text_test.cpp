@@ -136,6 +136,50 @@ TEST(FormatTrace, ShowsTheFirstAttributesAndCountsTheRest) {
     EXPECT_THAT(print({span}, {.attributes_max = 0}), HasSubstr("[internal] (+9)\n"));
 }
 
+// Whatever the reason: left out here, not kept by the store, or dropped by the sender's own limits.
+TEST(FormatTrace, CountsEveryAttributeThatIsNotShown) {
+    auto span = stored(1, 0);
+    for (int i = 0; i < 7; ++i) { span.attributes.emplace_back("k" + std::to_string(i), "v"); }
+    span.attributes_hidden = 90;
+    EXPECT_THAT(print({span}), HasSubstr("k5=v (+91)\n"));
+}
+
+TEST(FormatTrace, ShowsEventsBelowTheirSpan) {
+    auto parent = stored(1, 0, 0, 9'000);
+    parent.events.push_back({parent.start_ns + 1'250'000, "cache miss", {{"key", "42"}}});
+    auto child = failed(stored(2, 1, 2'000, 100), "no such tea");
+    child.events.push_back(
+        {child.start_ns + 5'000,
+         "exception",
+         {{"exception.type", "std::out_of_range"},
+          {"exception.message", std::string(90, 'm')},
+          {"exception.stacktrace", "main\nbrew"}},
+         2});
+    EXPECT_EQ(
+        print({parent, child, stored(3, 1, 3'000, 100)}),
+        "trace 00000000000000000000000000000abc: 3 spans, 1 service, 9.00 ms, 1 error\n"
+        "      +0 ns    9.00 ms  shop: span 1 [internal]\n"
+        "   +1.25 ms             │  · cache miss  key=42\n"
+        "   +2.00 ms   100.0 us  ├─ shop: span 2 [internal] ERROR no such tea\n"
+        "   +2.00 ms             │     · exception  exception.type=std::out_of_range "
+        "exception.message=" +
+            std::string(90, 'm') +
+            " (+2)\n"
+            "   +3.00 ms   100.0 us  └─ shop: span 3 [internal]\n");
+}
+
+TEST(FormatTrace, BoundsAndEscapesEvents) {
+    auto span = stored(1, 0);
+    for (int i = 0; i < 12; ++i) { span.events.push_back({0, "e\n" + std::to_string(i), {}}); }
+    span.events_hidden = 5;
+    const std::string text = print({span});
+    EXPECT_THAT(text, HasSubstr("      +0 ns                · e\\x0a7\n"));
+    EXPECT_THAT(text, Not(HasSubstr("e\\x0a8")));
+    EXPECT_THAT(
+        text, ::testing::EndsWith("\n                           · ... 9 events not shown\n"));
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11);
+}
+
 TEST(FormatTrace, EscapesWhatCouldReachTheTerminal) {
     auto span = failed(stored(1, 0), "\x1b[2J\r\nbad\x7f");
     span.service = "a\tb";

@@ -4,6 +4,7 @@
 #include "options.hpp"
 
 #include <weft/http/server.hpp>
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/host.hpp>
 #include <weft/runtime/spawn.hpp>
 #include <weft/viewer/receiver.hpp>
@@ -13,9 +14,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -23,6 +26,8 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace weft::cli {
@@ -37,6 +42,7 @@ struct ReceiveOptions {
     bool quiet = false;
     std::string json;
     std::size_t traces_max = viewer::StoreOptions{}.traces_max;
+    bool ledger = false; // From the environment.
 };
 
 constexpr auto print_interval = 250ms;
@@ -128,17 +134,26 @@ private:
     void print(const std::vector<viewer::FinishedTrace>& traces) {
         for (const auto& [trace, shown_before] : traces) {
             if (shown_before > 0) {
-                fmt::print("again, with {} more spans: ", trace->spans().size() - shown_before);
+                write(fmt::format(
+                    "again, with {} more spans: ", trace->spans().size() - shown_before));
             }
-            fmt::print("{}\n", viewer::format_trace(*trace, text_options_));
+            write(viewer::format_trace(*trace, text_options_) + '\n');
         }
-        std::fflush(stdout);
     }
 
-    static void skip(std::size_t count) {
+    void skip(std::size_t count) {
         if (count == 0) { return; }
-        fmt::print("... {} more traces; GET /_trace?slowest=N or error=N shows them\n\n", count);
-        std::fflush(stdout);
+        write(fmt::format(
+            "... {} more traces; GET /_trace?slowest=N or error=N shows them\n\n", count));
+    }
+
+    // To stdout. Receiving goes on without it; the first failure is told at the end.
+    void write(std::string_view text) {
+        errno = 0;
+        const auto written = std::fwrite(text.data(), 1, text.size(), stdout);
+        if ((written != text.size() || std::fflush(stdout) != 0) && output_error_ == 0) {
+            output_error_ = errno;
+        }
     }
 
     void stop() {
@@ -155,14 +170,18 @@ private:
             print(receiver_.store().take_all(printed_at_end_max));
             skip(receiver_.store().take_all(SIZE_MAX).size());
         }
-        fmt::print("{}\n", receiver_.summary());
-        std::fflush(stdout);
+        write(receiver_.summary() + '\n');
         const std::string counts = receiver_.counts_json();
-        const char* ledger = std::getenv("WEFT_LEDGER");
-        if (ledger != nullptr && std::string_view(ledger) == "json") {
-            fmt::print(stderr, "{}\n", counts);
+        if (options_.ledger) { fmt::print(stderr, "{}\n", counts); }
+        int status = exit_done;
+        if (output_error_ != 0 &&
+            output_error_ != EPIPE) { // A reader may leave when it has seen enough.
+            fmt::print(
+                stderr, "weft receive: cannot write to standard output: {}\n",
+                std::system_category().message(output_error_));
+            status = exit_failed;
         }
-        if (options_.json.empty()) { return exit_done; }
+        if (options_.json.empty()) { return status; }
         std::ofstream file(options_.json, std::ios::trunc);
         file << counts << '\n';
         file.close();
@@ -170,7 +189,7 @@ private:
             fmt::print(stderr, "weft receive: cannot write {}\n", options_.json);
             return exit_failed;
         }
-        return exit_done;
+        return status;
     }
 
     ReceiveOptions options_;
@@ -181,6 +200,7 @@ private:
     http::Server server_;
     asio::signal_set signals_;
     asio::steady_timer timer_;
+    int output_error_ = 0; // errno of the first write to stdout that failed.
 };
 
 std::optional<int> read_options(std::span<const char* const> arguments, ReceiveOptions& options) {
@@ -217,7 +237,8 @@ std::optional<int> read_options(std::span<const char* const> arguments, ReceiveO
              "zstd), prints\n"
              "each finished trace as a tree, and counts everything. Stops on SIGINT and SIGTERM.\n"
              "GET /_counts gives the counts; GET /_trace?slowest=N, ?error=N or ?id=HEX shows "
-             "traces.",
+             "traces.\n"
+             "WEFT_LEDGER=json in the environment prints the counts on stderr at the end.",
          .options = all},
         arguments);
 }
@@ -227,6 +248,14 @@ std::optional<int> read_options(std::span<const char* const> arguments, ReceiveO
 int receive(std::span<const char* const> arguments) {
     ReceiveOptions options;
     if (const auto status = read_options(arguments, options)) { return *status; }
+    if (const char* ledger = std::getenv("WEFT_LEDGER"); ledger != nullptr && *ledger != '\0') {
+        options.ledger = strcasecmp(ledger, "json") == 0;
+        if (!options.ledger) {
+            fmt::print(
+                stderr, "weft receive: WEFT_LEDGER=\"{}\": allowed is json; it counts as unset\n",
+                weft::printable(ledger, 200));
+        }
+    }
     // A wrong path should be known now, not after a long run.
     if (!options.json.empty() && !std::ofstream(options.json, std::ios::app)) {
         fmt::print(

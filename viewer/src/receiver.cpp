@@ -1,6 +1,7 @@
 #include "checks.hpp"
 #include "responses.hpp"
 #include "span_reader.hpp"
+#include "text.hpp"
 
 #include <weft/otlp/collector/logs/v1/logs_service.pb.h>
 #include <weft/otlp/collector/metrics/v1/metrics_service.pb.h>
@@ -17,6 +18,8 @@
 
 namespace weft::viewer {
 namespace {
+
+using otlp::counted;
 
 constexpr std::size_t traces_asked_max = 20;
 
@@ -277,17 +280,17 @@ TraceStore& Receiver::store() noexcept { return state_->store; }
 std::string Receiver::summary() const {
     const ReceiverCounts all = counts();
     std::string text = fmt::format(
-        "received {} spans in {} traces ({} broken), {} metric points, {} log records in {} "
-        "requests",
-        all.store.spans, all.store.traces, all.store.broken_traces, all.metric_points,
-        all.log_records, all.requests);
-    const auto append = [&](std::uint64_t count, std::string_view what) {
-        if (count > 0) { text += fmt::format("; {} {}", count, what); }
+        "received {} in {} ({} broken), {}, {} in {}", counted(all.store.spans, "span"),
+        counted(all.store.traces, "trace"), all.store.broken_traces,
+        counted(all.metric_points, "metric point"), counted(all.log_records, "log record"),
+        counted(all.requests, "request"));
+    const auto append = [&](std::uint64_t count, std::string_view noun, std::string_view fate) {
+        if (count > 0) { text += fmt::format("; {}{}", counted(count, noun), fate); }
     };
-    append(all.store.duplicate_spans, "duplicate spans");
-    append(all.rejected_spans + all.rejected_points, "records rejected");
-    append(all.refused_requests, "requests refused");
-    append(all.store.forgotten_traces, "traces forgotten");
+    append(all.store.duplicate_spans, "duplicate span", "");
+    append(all.rejected_spans + all.rejected_points, "record", " rejected");
+    append(all.refused_requests, "request", " refused");
+    append(all.store.forgotten_traces, "trace", " forgotten");
     if (state_->problems.any()) { text += "; problems: " + state_->problems.text(); }
     return text;
 }

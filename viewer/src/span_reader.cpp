@@ -17,6 +17,8 @@ using otlp::common::v1::AnyValue;
 constexpr std::size_t text_bytes_max = 512;
 constexpr std::size_t value_bytes_max = 256;
 constexpr int attributes_max = 64;
+constexpr int events_max = 16;
+constexpr int event_attributes_max = 16;
 
 // At most `bytes_max` bytes, cut between characters.
 std::string cut(std::string_view text, std::size_t bytes_max) {
@@ -93,10 +95,34 @@ std::string error_text(const otlp::trace::v1::Span& span) {
         const AnyValue* message = find(event->attributes(), "exception.message");
         std::string text = type == nullptr ? "" : value_text(*type, text_bytes_max);
         if (message == nullptr) { return text; }
-        if (!text.empty()) { text += ": "; }
-        return text + value_text(*message, text_bytes_max);
+        const std::string words = value_text(*message, text_bytes_max);
+        if (!text.empty() && !words.empty()) { text += ": "; }
+        return text + words;
     }
     return {};
+}
+
+// The first ones of a span or an event, and how many there were besides.
+template <class Message>
+void read_attributes(
+    const Message& from, int count_max, TextAttributes& attributes, std::uint64_t& hidden) {
+    const int count = std::min(from.attributes_size(), count_max);
+    attributes.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) {
+        const auto& attribute = from.attributes(i);
+        attributes.emplace_back(
+            cut(attribute.key(), value_bytes_max), value_text(attribute.value(), value_bytes_max));
+    }
+    hidden = std::uint64_t{from.dropped_attributes_count()} +
+             static_cast<std::uint64_t>(from.attributes_size() - count);
+}
+
+StoredEvent read_event(const otlp::trace::v1::Span::Event& event) {
+    StoredEvent stored;
+    stored.time_ns = event.time_unix_nano();
+    stored.name = cut(event.name(), text_bytes_max);
+    read_attributes(event, event_attributes_max, stored.attributes, stored.attributes_hidden);
+    return stored;
 }
 
 template <std::size_t N>
@@ -131,13 +157,12 @@ StoredSpan read_span(const otlp::trace::v1::Span& span, std::string_view service
     stored.service = service;
     stored.name = cut(span.name(), text_bytes_max);
     if (stored.is_error()) { stored.error = error_text(span); }
-    const int count = std::min(span.attributes_size(), attributes_max);
-    stored.attributes.reserve(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) {
-        const auto& attribute = span.attributes(i);
-        stored.attributes.emplace_back(
-            cut(attribute.key(), value_bytes_max), value_text(attribute.value(), value_bytes_max));
-    }
+    read_attributes(span, attributes_max, stored.attributes, stored.attributes_hidden);
+    const int events = std::min(span.events_size(), events_max);
+    stored.events.reserve(static_cast<std::size_t>(events));
+    for (int i = 0; i < events; ++i) { stored.events.push_back(read_event(span.events(i))); }
+    stored.events_hidden = std::uint64_t{span.dropped_events_count()} +
+                           static_cast<std::uint64_t>(span.events_size() - events);
     return stored;
 }
 

@@ -67,4 +67,11 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+    std::string text = std::to_string(count);
+    text.append(" ").append(noun);
+    if (count != 1) { text += 's'; }
+    return text;
+}
+
 } // namespace weft::otlp

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,8 @@ void append_json_string(std::string& out, std::string_view text);
 /// One code point at the start of `text`: its length in bytes, or 0 when the bytes are not UTF-8.
 /// `text` is not empty.
 [[nodiscard]] std::size_t utf8_length(std::string_view text, char32_t& code_point) noexcept;
+
+/// "1 span", "2 spans".
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view noun);
 
 } // namespace weft::otlp

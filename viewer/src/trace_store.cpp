@@ -11,11 +11,19 @@ constexpr std::size_t awaited_remembered_max = 16;
 // Of the bookkeeping for one span beside its strings: hash nodes, vector slack.
 constexpr std::size_t span_overhead_bytes = 160;
 
+std::size_t bytes_of(const TextAttributes& attributes) {
+    std::size_t bytes = 0;
+    for (const auto& [key, value] : attributes) {
+        bytes += sizeof key * 2 + key.size() + value.size();
+    }
+    return bytes;
+}
+
 std::size_t bytes_of(const StoredSpan& span) {
     std::size_t bytes = sizeof span + span_overhead_bytes + span.service.size() + span.name.size() +
-                        span.error.size();
-    for (const auto& [key, value] : span.attributes) {
-        bytes += sizeof key * 2 + key.size() + value.size();
+                        span.error.size() + bytes_of(span.attributes);
+    for (const StoredEvent& event : span.events) {
+        bytes += sizeof event + event.name.size() + bytes_of(event.attributes);
     }
     return bytes;
 }

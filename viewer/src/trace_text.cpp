@@ -13,10 +13,20 @@
 namespace weft::viewer {
 namespace {
 
+using otlp::counted;
+
 // Attributes that repeat what the line already says, or that seldom help to see what a request did.
-constexpr std::array<std::string_view, 10> left_out{
-    "http.request.method", "http.route", "url.scheme", "network.",  "user_agent.", "client.",
-    "server.port",         "thread.",    "code.",      "telemetry."};
+constexpr std::array<std::string_view, 11> left_out{"http.request.method",
+                                                    "http.route",
+                                                    "url.scheme",
+                                                    "network.",
+                                                    "user_agent.",
+                                                    "client.",
+                                                    "server.port",
+                                                    "thread.",
+                                                    "code.",
+                                                    "telemetry.",
+                                                    "exception.stacktrace"};
 
 bool is_left_out(std::string_view key) {
     // A trailing point stands for the whole family.
@@ -30,10 +40,6 @@ std::string_view kind_name(std::int32_t kind) {
                                                     "client", "producer", "consumer"};
     const auto index = static_cast<std::size_t>(kind);
     return index < names.size() ? names[index] : "unknown kind";
-}
-
-std::string counted(std::size_t count, std::string_view noun) {
-    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 class Printer {
@@ -153,8 +159,30 @@ private:
         } else if (place.depth == 0 && span.parent.is_valid()) {
             out_ += style("\x1b[31m", " (its parents form a ring)");
         }
-        attributes(span);
+        attributes(span.attributes, span.attributes_hidden);
         out_ += '\n';
+        events(span, place, rails, level);
+    }
+
+    // Below the span, each at its own time within the trace.
+    void events(
+        const StoredSpan& span, const Place& place, const std::vector<bool>& rails,
+        std::size_t level) {
+        std::string left;
+        for (std::size_t i = 1; i <= level; ++i) { left += rails[i] ? "│  " : "   "; }
+        left += children_[place.span].empty() ? "   " : "│  ";
+        const std::size_t shown = std::min(span.events.size(), options_.events_max);
+        for (std::size_t i = 0; i < shown; ++i) {
+            const StoredEvent& event = span.events[i];
+            const auto offset = event.time_ns - std::min(event.time_ns, trace_.start_ns());
+            out_ += style("\x1b[2m", fmt::format("{:>11}{:13}", "+" + format_duration(offset), ""));
+            out_ += left + "· " + printable(event.name, options_.name_chars_max);
+            attributes(event.attributes, event.attributes_hidden);
+            out_ += '\n';
+        }
+        if (const auto hidden = span.events_hidden + (span.events.size() - shown); hidden > 0) {
+            out_ += fmt::format("{:24}{}· ... {} not shown\n", "", left, counted(hidden, "event"));
+        }
     }
 
     void outcome(const StoredSpan& span) {
@@ -166,19 +194,21 @@ private:
         }
     }
 
-    void attributes(const StoredSpan& span) {
+    void attributes(const TextAttributes& all, std::uint64_t hidden) {
         std::size_t shown = 0;
-        std::size_t kept_back = 0;
-        for (const auto& [key, value] : span.attributes) {
+        std::uint64_t kept_back = hidden;
+        for (const auto& [key, value] : all) {
             if (is_left_out(key)) { continue; }
             if (shown == options_.attributes_max) {
                 ++kept_back;
                 continue;
             }
             out_ += shown++ == 0 ? "  " : " ";
+            const bool is_error_text = key == "exception.message";
             out_ += fmt::format(
                 "{}={}", printable(key, options_.name_chars_max),
-                printable(value, options_.value_chars_max));
+                printable(
+                    value, is_error_text ? options_.name_chars_max : options_.value_chars_max));
         }
         if (kept_back > 0) { out_ += fmt::format(" (+{})", kept_back); }
     }

@@ -14,6 +14,16 @@
 
 namespace weft::viewer {
 
+using TextAttributes = std::vector<std::pair<std::string, std::string>>;
+
+/// Something that happened in a span, such as a recorded exception.
+struct StoredEvent {
+    std::uint64_t time_ns = 0;
+    std::string name;
+    TextAttributes attributes;
+    std::uint64_t attributes_hidden = 0; ///< As StoredSpan's.
+};
+
 /// A span as the store keeps it: what is needed to find its place in a trace and to print it.
 struct StoredSpan {
     SpanId id;
@@ -25,7 +35,10 @@ struct StoredSpan {
     std::string service;
     std::string name;
     std::string error; ///< The status message, or what an exception event says.
-    std::vector<std::pair<std::string, std::string>> attributes;
+    TextAttributes attributes;
+    std::uint64_t attributes_hidden = 0; ///< Not kept here, or already dropped by the sender.
+    std::vector<StoredEvent> events;
+    std::uint64_t events_hidden = 0; ///< As above.
 
     [[nodiscard]] bool is_error() const noexcept { return status == 2; }
 };
