@@ -134,7 +134,7 @@ void print_table(std::ostream& out, const std::vector<const Suite::Row*>& rows) 
         line(
             row->library, row->name,
             {row->unit, cell(Collector::median(row->samples)), cell(*low), cell(*high),
-             cell(row->allocations_per_op)});
+             unit_per_second(row->unit) ? cell(row->allocations_per_op) : "-"});
     }
 }
 
@@ -173,6 +173,7 @@ constexpr std::string_view usage = R"( [options]
 
 struct Suite::Arguments {
     std::regex only{""};
+    std::string only_text;
     int repetitions = 7;
     double seconds_min = 0.1;
     std::string json;
@@ -207,6 +208,7 @@ private:
         if (name == "--only") {
             try {
                 only = std::regex(value);
+                only_text = value;
             } catch (const std::regex_error& bad) {
                 error = "--only '" + value + "' is not a regular expression: " + bad.what();
             }
@@ -359,6 +361,11 @@ int Suite::run(int argc, char** argv) {
         }
         return 0;
     }
+    if (chosen.empty()) {
+        std::cerr << argv[0] << ": no case matches --only '" << arguments.only_text
+                  << "'; --list prints the cases\n";
+        return 2;
+    }
     std::ofstream json;
     if (!arguments.json.empty()) {
         json.open(arguments.json);
@@ -368,7 +375,7 @@ int Suite::run(int argc, char** argv) {
         }
     }
     for (const std::string& line : notes_) { std::cerr << "# " << line << '\n'; }
-    if (!chosen.empty() && !execute(chosen, arguments)) { return 2; }
+    if (!execute(chosen, arguments)) { return 2; }
 
     std::vector<const Row*> rows;
     bool failed = false;

@@ -13,6 +13,9 @@ import statistics
 import sys
 
 
+TIMES = ("ns", "us", "ms")
+
+
 def join(parts):
     """Rows of all parts, one for each (library, case), in the order in which they were met first."""
     rows = {}
@@ -45,7 +48,7 @@ def ratios(rows):
     ours = {row["case"]: row for row in rows if row["library"] == "weft"}
     for row in rows:
         own = ours.get(row["case"])
-        if own is None or row is own or row["unit"] not in ("ns", "us", "ms") or own["min"] <= 0:
+        if own is None or row is own or row["unit"] not in TIMES or own["min"] <= 0:
             continue
         yield (row["case"], row["library"], row["median"] / own["median"],
                row["min"] / own["max"], row["max"] / own["min"])
@@ -78,7 +81,7 @@ def main():
 
     table(["case", "library", "unit", "median", "min", "max", "allocs/op"],
           [[row["case"], row["library"], row["unit"], number(row["median"]), number(row["min"]), number(row["max"]),
-            number(row["allocations_per_op"])] for row in rows])
+            number(row["allocations_per_op"]) if row["unit"] in TIMES else "-"] for row in rows])
     compared = list(ratios(rows))
     if compared:
         print("\nTimes ours (and what the spread of both allows):")
