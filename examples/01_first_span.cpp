@@ -1,5 +1,6 @@
 // The smallest program: one span, sent to the receiver that OTEL_EXPORTER_OTLP_ENDPOINT names (http://localhost:4318).
-// Expect: "spans exported: 1 of 1" when `weft receive` runs in another terminal, else "0 of 1" after a second.
+// Expect: "spans exported: 1 of 1" when `weft receive` runs in another terminal, else "0 of 1"
+// after a second, and the end after Options::shutdown_timeout (5 s).
 
 // [readme:first_span]
 #include <weft/weft.hpp>

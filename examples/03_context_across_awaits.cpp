@@ -1,5 +1,5 @@
 // The context follows the coroutine through timers, `&&` and spawned work, while two requests take turns on one thread.
-// Expect: eight lines, each naming the request that it belongs to, and "all children found their parent".
+// Expect: ten lines, each naming the request that it belongs to, and "all children found their parent".
 #include <weft/weft.hpp>
 
 #include <boost/asio/deferred.hpp>
@@ -28,6 +28,11 @@ weft::Task<void> step(const char* what, weft::TraceId expected) {
     say(what, expected);
 }
 
+weft::Task<int> count_leaves(weft::TraceId expected) {
+    co_await step("counted", expected);
+    co_return 2;
+}
+
 weft::Task<void> handle(const char* name) {
     weft::Span request(name, {}, {.parent = weft::SpanParent::root()});
     const auto trace = request.context().trace_id;
@@ -35,6 +40,12 @@ weft::Task<void> handle(const char* name) {
     co_await (step("left", trace) && step("right", trace)); // Each branch has a context of its own.
     co_await weft::co_spawn(
         co_await asio::this_coro::executor, step("spawned", trace), asio::deferred);
+    // [readme:spawned_value]
+    const int leaves = co_await weft::co_spawn(
+        co_await asio::this_coro::executor, count_leaves(trace),
+        asio::use_awaitable_t<weft::Executor>{});
+    // [/readme:spawned_value]
+    if (leaves != 2) { ++lost; }
 }
 
 } // namespace
