@@ -15,6 +15,8 @@ find_package)
         echo "these installed files name a folder of this machine" >&2
         exit 1
     fi
+    # The program comes along, where it was built.
+    if [ -x "$build/bin/weft" ]; then "$work/moved/bin/weft" --version; fi
     # Every installed header is there to be included, with what it includes.
     (cd "$work/moved/include" && find . -name '*.hpp' | sed 's|^\./\(.*\)$|#include <\1>|' | sort) >"$work/all_headers.cpp"
     options=(-DCMAKE_PREFIX_PATH="$work/moved" -DALL_HEADERS="$work/all_headers.cpp")
