@@ -3,6 +3,7 @@
 #include "utf8.hpp"
 
 #include <weft/runtime/record.hpp>
+#include <weft/signals/composable_sampler.hpp>
 #include <weft/signals/span.hpp>
 
 #include <cxxabi.h>
@@ -308,7 +309,8 @@ std::string_view name_of(const ScopeNode& node) noexcept {
 // Called once the span is out of its slot: by its owner, or by the slot's holder for one that ended elsewhere.
 void finish(ScopeNode* node) noexcept {
     auto& record = static_cast<SpanRecord&>(*node);
-    if (record.recording) { push(record); }
+    // What is recorded but not sampled is for processors alone.
+    if (record.recording && record.span.is_sampled()) { push(record); }
     release(record);
 }
 
@@ -360,6 +362,39 @@ void begin_recording(
     }
 }
 
+// A span for which there is no record is lost only if it would have been sampled.
+[[gnu::noinline]] void count_no_memory(
+    const SpanContext* parent, const TraceState& state, const SpanStart& how, std::string_view name,
+    std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
+    const TraceId trace_id = parent != nullptr ? parent->trace_id : random_trace_id();
+    const auto result = how.provider->sampler.should_sample(
+        {parent, state, trace_id, name, options.kind, attributes, options.links, steady_now_ns()});
+    if (result.decision == SamplingDecision::record_and_sample) {
+        how.provider->dropped_no_memory.fetch_add(1, std::memory_order_relaxed); // A counter.
+    }
+}
+
+// For samplers that look at more than ids. Apart, so that what it needs on the stack is not every span's to set up.
+[[gnu::noinline]] void ask_sampler(
+    SpanRecord& record, const SpanContext* parent, const SpanStart& how, std::string_view name,
+    std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
+    auto result = how.provider->sampler.should_sample(
+        {parent, record.state, record.span.trace_id, name, options.kind, attributes, options.links,
+         steady_now_ns()});
+    record.state = std::move(result.trace_state);
+    record.recording = result.decision != SamplingDecision::drop;
+    if (!record.recording) { return; }
+    if (result.decision == SamplingDecision::record_and_sample) {
+        record.span.flags |= trace_flags::sampled;
+    }
+    if (record.wall_offset_ns == 0) { record.wall_offset_ns = wall_offset_ns(); }
+    begin_recording(record, how, name, attributes, options);
+    for (const auto& attribute : result.intent.attributes()) {
+        set_attribute(record, attribute.key, attribute.value);
+    }
+    record.dropped_attributes += result.intent.discarded();
+}
+
 } // namespace
 
 SpanRecord* start_span(
@@ -388,10 +423,8 @@ SpanRecord* start_span(
 
     SpanRecord* record = SpanPool::acquire();
     if (record == nullptr) [[unlikely]] {
-        const TraceId trace_id = has_parent ? parent->trace_id : random_trace_id();
-        if (how.provider->sampler.should_sample(has_parent ? parent : nullptr, trace_id)) {
-            how.provider->dropped_no_memory.fetch_add(1, std::memory_order_relaxed); // A counter.
-        }
+        count_no_memory(
+            has_parent ? parent : nullptr, *parent_state, how, name, attributes, options);
         return nullptr;
     }
     if (has_parent) {
@@ -410,13 +443,20 @@ SpanRecord* start_span(
     record->wall_offset_ns = inherited_offset;
     record->finish = &finish;
     record->slot = nullptr;
-    const bool sampled =
-        how.provider->sampler.should_sample(has_parent ? parent : nullptr, record->span.trace_id);
-    record->recording = sampled;
-    if (sampled) {
-        record->span.flags |= trace_flags::sampled;
-        if (inherited_offset == 0) { record->wall_offset_ns = wall_offset_ns(); }
-        begin_recording(*record, how, name, attributes, options);
+    const Sampler& sampler = how.provider->sampler;
+    const auto answer = sampler.look_up(has_parent ? parent : nullptr, record->span.trace_id);
+    if (answer == Sampler::Answer::ask) [[unlikely]] {
+        ask_sampler(*record, has_parent ? parent : nullptr, how, name, attributes, options);
+    } else {
+        if (!record->state.empty() && !sampler.keeps_weight(parent)) [[unlikely]] {
+            record->state = with_threshold(record->state, std::nullopt);
+        }
+        record->recording = answer == Sampler::Answer::sample;
+        if (record->recording) {
+            record->span.flags |= trace_flags::sampled;
+            if (inherited_offset == 0) { record->wall_offset_ns = wall_offset_ns(); }
+            begin_recording(*record, how, name, attributes, options);
+        }
     }
     if (how.make_current) { link_scope(*slot, *record); }
     return record;

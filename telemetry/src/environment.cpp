@@ -112,6 +112,21 @@ std::optional<double> EnvironmentReader::ratio(const char* name) {
     return number;
 }
 
+double EnvironmentReader::number(const char* name, double low, double high, double fallback) {
+    const auto value = text(name);
+    if (!value) { return fallback; }
+    double number = 0;
+    const char* const end = value->data() + value->size();
+    const auto parsed = std::from_chars(value->data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || !(number >= low && number <= high)) {
+        report(
+            name, *value,
+            fmt::format("allowed is a number from {} to {}; {} is used", low, high, fallback));
+        return fallback;
+    }
+    return number;
+}
+
 std::optional<std::string> EnvironmentReader::choice(
     const char* name, const std::vector<std::string_view>& allowed) {
     const auto value = text(name);

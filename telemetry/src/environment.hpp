@@ -32,6 +32,8 @@ public:
     [[nodiscard]] std::optional<std::int64_t> integer_up_to(
         const char* name, std::int64_t low, std::int64_t most, std::string_view unit);
     [[nodiscard]] std::optional<double> ratio(const char* name);
+    /// A number from `low` to `high`; anything else is reported, and `fallback` taken, as it is when unset.
+    [[nodiscard]] double number(const char* name, double low, double high, double fallback);
     /// One of `allowed`, lowercase.
     [[nodiscard]] std::optional<std::string> choice(
         const char* name, const std::vector<std::string_view>& allowed);

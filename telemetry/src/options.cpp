@@ -1,4 +1,5 @@
 #include "environment.hpp"
+#include "sampler_variables.hpp"
 #include "traces_sink.hpp"
 
 #include <weft/exporters/url.hpp>
@@ -79,19 +80,6 @@ void read_resource(EnvironmentReader& env, Options& options) {
         }
     }
     if (const auto name = env.text("OTEL_SERVICE_NAME")) { options.service_name = *name; }
-}
-
-void read_sampler(EnvironmentReader& env, Options& options) {
-    const auto sampler = env.choice(
-        "OTEL_TRACES_SAMPLER", {"always_on", "always_off", "traceidratio", "parentbased_always_on",
-                                "parentbased_always_off", "parentbased_traceidratio"});
-    const auto name = sampler.value_or("parentbased_always_on");
-    const bool takes_ratio = name.ends_with("traceidratio");
-    const double ratio = takes_ratio ? env.ratio("OTEL_TRACES_SAMPLER_ARG").value_or(1.0) : 1.0;
-    const Sampler root = takes_ratio                    ? Sampler::trace_id_ratio(ratio)
-                         : name.ends_with("always_off") ? Sampler::always_off()
-                                                        : Sampler::always_on();
-    options.sampler = name.starts_with("parentbased_") ? Sampler::parent_based(root) : root;
 }
 
 // Source: environment variable specification, "General SDK Configuration". A name that is not known is left out alone, for
@@ -258,7 +246,7 @@ Options detail::read_options(
     Options options;
     options.disabled = env.boolean("OTEL_SDK_DISABLED");
     read_resource(env, options);
-    read_sampler(env, options);
+    options.sampler = detail::read_sampler(env);
     read_propagators(env, options);
     read_limits(env, options.span_limits);
     read_batch(env, options);

@@ -3,6 +3,7 @@
 
 #include "../support/counted_new.hpp"
 
+#include <weft/signals/adaptive_sampler.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/testing/span_sink.hpp>
 
@@ -82,6 +83,25 @@ TEST(Allocation, IsNotDoneByAnUnsampledSpan) {
     const auto tracer = sink.tracer();
     EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
     EXPECT_EQ(sink.provider().queue.records_accepted(), 0U);
+}
+
+TEST(Allocation, IsNotDoneByASamplerOfAProbability) {
+    SpanSink sink({.sampler = Sampler::parent_based(Sampler::probability(0.5))});
+    const auto tracer = sink.tracer();
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(dropped(sink), 0U);
+}
+
+// The tracestate of a root that is kept; its children share it.
+TEST(Allocation, IsDoneOnceForEachTraceThatTheAdaptiveSamplerKeeps) {
+    SpanSink sink({.sampler = Sampler::parent_based(adaptive_sampler({.target_per_second = 1e6}))});
+    const auto tracer = sink.tracer();
+    const auto trace = [&] {
+        const Span root(tracer, "root");
+        usual_span(tracer);
+    };
+    EXPECT_LE(allocations_of(sink, trace), 1U * rounds);
+    EXPECT_GT(sink.provider().queue.records_accepted(), 0U);
 }
 
 TEST(Allocation, IsNotDoneWhenTelemetryIsOff) {

@@ -1,3 +1,4 @@
+#include <weft/signals/composable_sampler.hpp>
 #include <weft/signals/sampler.hpp>
 #include <weft/testing/random.hpp>
 
@@ -19,6 +20,15 @@ TraceId trace_with(std::uint64_t randomness) {
     }
     return id;
 }
+SamplingResult ask(
+    const Sampler& sampler, const SpanContext* parent, const TraceId& trace,
+    const TraceState& state = {}) {
+    return sampler.should_sample({parent, state, trace, "name", SpanKind::internal, {}, {}, 0});
+}
+bool samples(const Sampler& sampler, const SpanContext* parent, const TraceId& trace) {
+    return ask(sampler, parent, trace).decision == SamplingDecision::record_and_sample;
+}
+TraceState state_of(std::string_view text) { return TraceState::from_validated(text); }
 constexpr std::uint64_t randomness_end = std::uint64_t{1} << 56;
 
 TEST(Sampler, SaysWhatItIs) {
@@ -47,10 +57,10 @@ TEST(Sampler, AsksTheDelegateForTheKindOfParent) {
         const auto sampler =
             Sampler::parent_based(delegate(0), delegate(1), delegate(2), delegate(3), delegate(4));
         for (std::size_t i = 0; i < parents.size(); ++i) {
-            EXPECT_EQ(sampler.should_sample(&parents[i], trace), i == on)
+            EXPECT_EQ(samples(sampler, &parents[i], trace), i == on)
                 << "case " << i << ", on for " << on;
         }
-        EXPECT_EQ(sampler.should_sample(nullptr, trace), on == 0);
+        EXPECT_EQ(samples(sampler, nullptr, trace), on == 0);
     }
 }
 
@@ -60,10 +70,10 @@ TEST(Sampler, FollowsTheParentByDefault) {
     for (const bool remote : {false, true}) {
         const SpanContext sampled{trace, random_span_id(), trace_flags::known, remote};
         const SpanContext dropped{trace, random_span_id(), trace_flags::random, remote};
-        EXPECT_TRUE(sampler.should_sample(&sampled, trace));
-        EXPECT_FALSE(sampler.should_sample(&dropped, trace));
+        EXPECT_TRUE(samples(sampler, &sampled, trace));
+        EXPECT_FALSE(samples(sampler, &dropped, trace));
     }
-    EXPECT_FALSE(sampler.should_sample(nullptr, trace));
+    EXPECT_FALSE(samples(sampler, nullptr, trace));
 }
 
 // B3 without a state and X-Ray's "?": the sender asks the receiver to decide.
@@ -90,10 +100,10 @@ TEST(Sampler, KeepsTheTracesAtAndAboveTheThresholdOfItsRatio) {
     for (const auto& [ratio, kept] : cases) {
         SCOPED_TRACE(ratio);
         const auto sampler = Sampler::trace_id_ratio(ratio);
-        EXPECT_TRUE(sampler.should_sample(nullptr, trace_with(randomness_end - 1)));
-        EXPECT_TRUE(sampler.should_sample(nullptr, trace_with(randomness_end - kept)));
-        EXPECT_FALSE(sampler.should_sample(nullptr, trace_with(randomness_end - kept - 1)));
-        EXPECT_FALSE(sampler.should_sample(nullptr, trace_with(0)));
+        EXPECT_TRUE(samples(sampler, nullptr, trace_with(randomness_end - 1)));
+        EXPECT_TRUE(samples(sampler, nullptr, trace_with(randomness_end - kept)));
+        EXPECT_FALSE(samples(sampler, nullptr, trace_with(randomness_end - kept - 1)));
+        EXPECT_FALSE(samples(sampler, nullptr, trace_with(0)));
     }
 }
 
@@ -101,11 +111,11 @@ TEST(Sampler, TakesAnyNumberForARatio) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     for (const double none : {0.0, -0.0, -1.0, -infinity, std::nan(""), std::ldexp(1, -58)}) {
         EXPECT_FALSE(
-            Sampler::trace_id_ratio(none).should_sample(nullptr, trace_with(randomness_end - 1)))
+            samples(Sampler::trace_id_ratio(none), nullptr, trace_with(randomness_end - 1)))
             << none;
     }
     for (const double all : {1.0, 1.5, infinity}) {
-        EXPECT_TRUE(Sampler::trace_id_ratio(all).should_sample(nullptr, trace_with(0))) << all;
+        EXPECT_TRUE(samples(Sampler::trace_id_ratio(all), nullptr, trace_with(0))) << all;
     }
 }
 
@@ -120,13 +130,136 @@ TEST(Sampler, KeepsItsShareAndASuperset) {
     int high_count = 0;
     for (int i = 0; i < traces; ++i) {
         const auto trace = trace_with(random.word() % randomness_end);
-        const bool kept = low.should_sample(nullptr, trace);
+        const bool kept = samples(low, nullptr, trace);
         low_count += kept ? 1 : 0;
-        high_count += high.should_sample(nullptr, trace) ? 1 : 0;
-        ASSERT_TRUE(!kept || high.should_sample(nullptr, trace));
+        high_count += samples(high, nullptr, trace) ? 1 : 0;
+        ASSERT_TRUE(!kept || samples(high, nullptr, trace));
     }
     EXPECT_NEAR(low_count, traces * 0.1, 6 * std::sqrt(traces * 0.1 * 0.9));
     EXPECT_NEAR(high_count, traces * 0.3, 6 * std::sqrt(traces * 0.3 * 0.7));
+}
+
+// Source: OpenTelemetry, "ProbabilitySampler": the flag of the parent is ignored, the weight is written.
+TEST(Sampler, OfAProbabilityWritesItsThresholdIntoWhatItKeeps) {
+    const auto sampler = Sampler::probability(0.25);
+    const SpanContext dropped{trace_with(7), random_span_id(), 0, true};
+
+    const auto kept = ask(sampler, nullptr, trace_with(0xc0000000000000));
+    const auto kept_child =
+        ask(sampler, &dropped, trace_with(0xffffffffffffff), state_of("a=1,ot=x:1"));
+    const auto not_kept = ask(sampler, nullptr, trace_with(0xbfffffffffffff));
+    const auto not_kept_child = ask(sampler, &dropped, trace_with(1), state_of("ot=th:8;x:1"));
+
+    EXPECT_EQ(kept.decision, SamplingDecision::record_and_sample);
+    EXPECT_EQ(kept.trace_state.text(), "ot=th:c");
+    EXPECT_EQ(kept_child.decision, SamplingDecision::record_and_sample);
+    EXPECT_EQ(kept_child.trace_state.text(), "ot=th:c;x:1,a=1");
+    EXPECT_EQ(not_kept.decision, SamplingDecision::drop);
+    EXPECT_EQ(not_kept.trace_state.text(), "");
+    EXPECT_EQ(not_kept_child.decision, SamplingDecision::drop);
+    EXPECT_EQ(not_kept_child.trace_state.text(), "ot=x:1");
+}
+
+TEST(Sampler, OfAProbabilityDecidesByTheRandomnessInTheTraceState) {
+    const auto sampler = Sampler::probability(0.5);
+    const SpanContext parent{trace_with(7), random_span_id(), 1, true};
+    const auto kept = ask(sampler, &parent, trace_with(0), state_of("ot=rv:80000000000000"));
+    EXPECT_EQ(kept.decision, SamplingDecision::record_and_sample);
+    EXPECT_EQ(kept.trace_state.text(), "ot=th:8;rv:80000000000000");
+    const auto dropped =
+        ask(sampler, &parent, trace_with(randomness_end - 1), state_of("ot=rv:7fffffffffffff"));
+    EXPECT_EQ(dropped.decision, SamplingDecision::drop);
+    EXPECT_EQ(dropped.trace_state.text(), "ot=rv:7fffffffffffff") << "rv is never removed";
+}
+
+TEST(Sampler, KeepsTheParentsWeightOnlyWhereItTakesTheParentsDecision) {
+    const auto on = Sampler::always_on();
+    const auto off = Sampler::always_off();
+    const auto ratio = Sampler::trace_id_ratio(0.5);
+    const SpanContext sampled{trace_with(7), random_span_id(), trace_flags::sampled, true};
+    const auto state = state_of("ot=th:c,a=1");
+    struct Case {
+        Sampler sampler;
+        std::string_view after;
+    };
+    for (const auto& [sampler, after] :
+         {Case{Sampler::parent_based(on), "ot=th:c,a=1"}, Case{on, "a=1"}, Case{off, "a=1"},
+          Case{ratio, "a=1"}, Case{Sampler::parent_based(on, on, on, on, off), "a=1"},
+          Case{Sampler::parent_based(on, on, ratio, on, off), "a=1"},
+          Case{Sampler::parent_based(on, on, off, on, on), "ot=th:c,a=1"}}) {
+        SCOPED_TRACE(sampler.description());
+        EXPECT_EQ(ask(sampler, &sampled, trace_with(7), state).trace_state.text(), after);
+        EXPECT_EQ(sampler.keeps_weight(&sampled), after.size() > 3);
+    }
+}
+
+// A sampler of the user's that says what it is told to.
+class Scripted final : public ComposableSampler {
+public:
+    explicit Scripted(SamplingIntent intent) : intent_(std::move(intent)) {}
+    SamplingIntent intent(const SamplingInput&) noexcept override {
+        ++asked;
+        return intent_;
+    }
+    std::string description() const override { return "Scripted"; }
+    int asked = 0;
+
+private:
+    const SamplingIntent intent_;
+};
+
+TEST(Sampler, AsksAComposedSamplerOnlyInItsOwnRow) {
+    const auto scripted = std::make_shared<Scripted>(SamplingIntent::at(0));
+    const auto sampler = Sampler::parent_based(Sampler::composed(scripted));
+    const SpanContext sampled{trace_with(7), random_span_id(), trace_flags::sampled, false};
+    const SpanContext dropped{trace_with(7), random_span_id(), 0, false};
+
+    EXPECT_TRUE(samples(sampler, nullptr, trace_with(7)));
+    EXPECT_TRUE(samples(sampler, &sampled, trace_with(7)));
+    EXPECT_FALSE(samples(sampler, &dropped, trace_with(7)));
+
+    EXPECT_EQ(scripted->asked, 1);
+    EXPECT_EQ(sampler.look_up(nullptr, trace_with(7)), Sampler::Answer::ask);
+    EXPECT_EQ(sampler.look_up(&sampled, trace_with(7)), Sampler::Answer::sample);
+    EXPECT_EQ(sampler.description(), "ParentBased{root:Scripted}");
+}
+
+TEST(Sampler, OfNothingComposedRecordsNothing) {
+    EXPECT_FALSE(samples(Sampler::composed(nullptr), nullptr, trace_with(randomness_end - 1)));
+}
+
+TEST(Sampler, TakesAttributesStateAndRecordOnlyFromAComposedSampler) {
+    auto intent = SamplingIntent::unweighted(false);
+    intent.records_anyway = true;
+    intent.trace_state = state_of("ot=th:8,mine=1");
+    for (int i = 0; i < 6; ++i) { intent.add_attribute("key", i); }
+    const auto sampler = Sampler::composed(std::make_shared<Scripted>(std::move(intent)));
+
+    const auto result = ask(sampler, nullptr, trace_with(7));
+
+    EXPECT_EQ(result.decision, SamplingDecision::record_only);
+    EXPECT_EQ(result.trace_state.text(), "mine=1") << "what is not kept has no weight";
+    EXPECT_EQ(result.intent.attributes().size(), 4u);
+    EXPECT_EQ(result.intent.discarded(), 2u);
+}
+
+// Within another sampler a table wishes what it would have decided.
+TEST(Sampler, OfATableWishesWhatItDecides) {
+    const SpanContext sampled{trace_with(7), random_span_id(), trace_flags::sampled, true};
+    const auto wish = [&](const Sampler& sampler, const SpanContext* parent, const char* state) {
+        const auto text = state_of(state);
+        const auto trace = trace_with(7);
+        return sampler.intent({parent, text, trace, "", SpanKind::internal, {}, {}, 0});
+    };
+    EXPECT_EQ(wish(Sampler::always_on(), nullptr, "").threshold, 0u);
+    EXPECT_TRUE(wish(Sampler::always_on(), nullptr, "").is_weighted);
+    EXPECT_EQ(wish(Sampler::always_off(), nullptr, "").threshold, threshold_never);
+    EXPECT_EQ(wish(Sampler::trace_id_ratio(0.5), nullptr, "").threshold, randomness_end / 2);
+    const auto follow = Sampler::parent_based(Sampler::always_off());
+    EXPECT_EQ(wish(follow, &sampled, "ot=th:c").threshold, randomness_end / 4 * 3);
+    EXPECT_TRUE(wish(follow, &sampled, "ot=th:c").is_weighted);
+    EXPECT_EQ(wish(follow, &sampled, "").threshold, 0u);
+    EXPECT_FALSE(wish(follow, &sampled, "").is_weighted) << "sampled by nobody knows what";
 }
 
 } // namespace

@@ -52,6 +52,18 @@ TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
         {{{"OTEL_TRACES_SAMPLER", "parentbased_traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.5"}},
          {{"sampler", "ParentBased{root:TraceIdRatioBased{0.500000}}"}}},
         {{{"OTEL_TRACES_SAMPLER_ARG", "0.5"}}, {}},
+        {{{"OTEL_TRACES_SAMPLER", "Probability"}, {"OTEL_TRACES_SAMPLER_ARG", "0.25"}},
+         {{"sampler", "ProbabilitySampler{0.250000}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "parentbased_adaptive"}, {"OTEL_TRACES_SAMPLER_ARG", "50"}},
+         {{"sampler", "ParentBased{root:AdaptiveSampler{50/s}}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "adaptive"}}, {{"sampler", "AdaptiveSampler{100/s}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "rate_limit"}, {"OTEL_TRACES_SAMPLER_ARG", "2.5"}},
+         {{"sampler", "RateLimitSampler{2.5/s,AlwaysOnSampler}"}}},
+        {{{"OTEL_TRACES_SAMPLER", "parentbased_rules"},
+          {"OTEL_TRACES_SAMPLER_ARG", "http.route=/health -> off; * -> adaptive(10)"}},
+         {{"sampler",
+           "ParentBased{root:RuleSampler{AlwaysOffSampler,AdaptiveSampler{10/s},otherwise:"
+           "AlwaysOnSampler}}"}}},
         {{{"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "7"}}, {{"attribute_count", "7"}}},
         {{{"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0"}}, {{"attribute_value_length", "0"}}},
         {{{"OTEL_SPAN_EVENT_COUNT_LIMIT", "2147483647"}}, {{"event_count", "2147483647"}}},
@@ -152,8 +164,10 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
         {"OTEL_SDK_DISABLED", {"yes", "1", "truee", "on"}, "true or false"},
         {"OTEL_TRACES_SAMPLER",
          {"sometimes", "jaeger_remote", "always on"},
-         "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, "
-         "parentbased_traceidratio"},
+         "always_on, always_off, traceidratio, probability, rate_limit, adaptive, rules, "
+         "parentbased_always_on, parentbased_always_off, parentbased_traceidratio, "
+         "parentbased_probability, parentbased_rate_limit, parentbased_adaptive, "
+         "parentbased_rules"},
         {"OTEL_BSP_MAX_QUEUE_SIZE", {"0", "2147483648"}, "1 to 262144"},
         {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", {"0", "-5"}, "1 to "},
         {"OTEL_EXPORTER_OTLP_COMPRESSION", {"brotli", "gzip,zstd", "1"}, "none, gzip, zstd"},
