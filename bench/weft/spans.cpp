@@ -4,6 +4,7 @@
 
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/runtime/clock.hpp>
+#include <weft/signals/adaptive_sampler.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
 #include <weft/signals/span.hpp>
 
@@ -94,6 +95,16 @@ Pipeline& sampled() {
 }
 Pipeline& unsampled() {
     static Pipeline pipeline(Sampler::parent_based(Sampler::always_off()));
+    return pipeline;
+}
+
+// A target far below what a bench makes: nearly all are dropped, and what is measured is the decision.
+Pipeline& adaptive() {
+    static Pipeline pipeline(Sampler::parent_based(adaptive_sampler({.target_per_second = 100})));
+    return pipeline;
+}
+Pipeline& by_probability() {
+    static Pipeline pipeline(Sampler::parent_based(Sampler::probability(1e-6)));
     return pipeline;
 }
 
@@ -190,6 +201,16 @@ void add_span_cases(Suite& suite) {
 
     suite.add(
         "span_root_unsampled", "ns", root_spans, {.before = [] { unsampled().make_default(); }});
+    suite.add("span_root_unsampled_probability", "ns", root_spans, {.before = [] {
+                  by_probability().make_default();
+              }});
+    const auto begin_adaptive = [] { adaptive().make_default(); };
+    const auto end_adaptive = [] { adaptive().drain(); };
+    suite.add(
+        "span_root_adaptive", "ns", root_spans, {.before = begin_adaptive, .after = end_adaptive});
+    suite.add(
+        "span_root_adaptive_2_threads", "ns", root_spans,
+        {.threads = 2, .before = begin_adaptive, .after = end_adaptive});
     suite.add("span_child_4_attributes_unsampled", "ns", child_spans, {.before = [] {
                   unsampled().make_default();
               }});

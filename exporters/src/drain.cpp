@@ -1,3 +1,5 @@
+#include "tail_sampler.hpp"
+
 #include <weft/exporters/drain.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -23,6 +25,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::seconds housekeeping_interval{1};
+
+std::int64_t to_ns(Clock::time_point time) noexcept {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
 
 template <class T>
 std::string range_problem(std::string_view field, T value, T low, T high, std::string_view unit) {
@@ -67,7 +73,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     struct Counts {
         std::uint64_t consumed =
             0; // = exported + rejected + dropped + pending + in_flight, at every unlock.
-        std::uint64_t pending = 0; // In the builder or waiting.
+        std::uint64_t pending = 0; // Waiting for a decision, in the builder, or waiting to be sent.
         std::uint64_t in_flight = 0;
         std::uint64_t exported = 0;
         std::uint64_t rejected = 0;
@@ -78,7 +84,9 @@ struct Drain::State : std::enable_shared_from_this<State> {
         : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
           sink(std::move(s.sink)), sends_max(s.sends_max), options(s.batch),
           producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
-          log(s.log), builder(s.signal, std::move(s.resource)), timer(executor),
+          log(s.log), builder(s.signal, std::move(s.resource)),
+          tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
+          timer(executor),
           descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {}
 
     const asio::any_io_executor executor;
@@ -93,6 +101,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // The executor's.
     BatchBuilder builder;
+    const std::unique_ptr<detail::TailSampler> tail; // Null: records go straight to the builder.
     std::uint64_t builder_first = 0; // As Waiting::first_record, for the batch being built.
     TimePoint builder_since{};       // When its first record was consumed.
     std::deque<Waiting> waiting;
@@ -123,7 +132,9 @@ struct Drain::State : std::enable_shared_from_this<State> {
     // Every record before this one is exported, rejected or dropped.
     [[nodiscard]] std::uint64_t resolved_until() const {
         std::uint64_t first = builder.empty() ? consumed : builder_first;
-        if (!waiting.empty()) { first = std::min(first, waiting.front().first_record); }
+        // Decisions reorder: the first in line need not hold the oldest record.
+        for (const auto& next : waiting) { first = std::min(first, next.first_record); }
+        if (tail) { first = std::min(first, tail->first_index()); }
         if (!sending.empty()) { first = std::min(first, *sending.begin()); }
         return first;
     }
@@ -155,6 +166,97 @@ struct Drain::State : std::enable_shared_from_this<State> {
     // While this much waits, the queue is left alone, and its producers need not wake us.
     [[nodiscard]] bool is_blocked() const { return waiting_bytes >= options.waiting_bytes_max; }
 
+    // Appends to the batch. False when the record is lost for want of memory.
+    bool build(const Record& record, std::uint64_t index) {
+        if (builder.empty()) {
+            builder_first = index;
+            builder_since = Clock::now();
+        }
+        builder_first = std::min(builder_first, index);
+        try {
+            builder.add(record);
+            return true;
+        } catch (const std::bad_alloc&) { return false; }
+    }
+
+    // Whether the batch must close before this record.
+    [[nodiscard]] bool is_full_for(const Record& record) const {
+        return builder_full() ||
+               (!builder.empty() && builder.bytes() + record.body.size() > options.bytes_max);
+    }
+
+    static Record record_of(std::span<const std::byte> payload) noexcept {
+        Record record;
+        std::memcpy(&record.header, payload.data(), sizeof record.header);
+        record.body = payload.subspan(sizeof record.header);
+        return record;
+    }
+
+    // Puts what is in the rings before the tail sampler, and at most one batch of what it kept into the builder.
+    // Returns whether there may be more of either.
+    bool consume_by_trace() {
+        if (is_blocked()) { return false; }
+        const auto now_ns = to_ns(Clock::now());
+        std::uint64_t taken = 0;
+        std::uint64_t failed = 0;
+        bool stalled = false;
+        const auto early = tail->counts().decided_early;
+        queue.consume([&](std::span<const std::byte> payload) {
+            const auto added = tail->add(record_of(payload), consumed + taken, now_ns);
+            stalled = added == detail::TailSampler::Added::no_room;
+            if (stalled) { return false; }
+            ++taken;
+            if (added == detail::TailSampler::Added::no_memory) { ++failed; }
+            return true;
+        });
+        consumed += taken;
+        tail->decide_due(now_ns);
+        if (tail->counts().decided_early != early) {
+            log.report(
+                DiagnosticLevel::warning, "tail_sampling.full",
+                "traces are decided before they are over: raise TailSampling::bytes_max or lower "
+                "TailSampling::window");
+        }
+        account_for_tail(taken, failed);
+        const bool full = fill_from_tail();
+        return full || stalled || taken != 0; // Stalled: there is room now.
+    }
+
+    void account_for_tail(std::uint64_t taken, std::uint64_t failed) {
+        const auto sampled_out = tail->take_dropped();
+        if (taken == 0 && sampled_out == 0) { return; }
+        const std::lock_guard lock(mutex);
+        counts.consumed += taken;
+        counts.pending += taken - failed - sampled_out; // Wraps on the way, not in the sum.
+        counts.dropped[static_cast<std::size_t>(DropReason::encode_failed)] += failed;
+        counts.dropped[static_cast<std::size_t>(DropReason::tail_sampled_out)] += sampled_out;
+    }
+
+    // Moves what was kept into the builder, until a batch closes. Returns whether one did.
+    bool fill_from_tail() {
+        bool full = false;
+        while (!full && tail->has_kept()) { // Bound: one batch.
+            bool built = false;
+            try {
+                const auto kept = tail->front();
+                full = is_full_for(kept.record);
+                if (full) { break; }
+                built = build(kept.record, kept.index);
+            } catch (const std::bad_alloc&) {} // Its weight could not be written.
+            tail->pop();
+            if (!built) { drop_pending(1, DropReason::encode_failed); }
+        }
+        full = full || builder_full();
+        if (full) { close_batch(); }
+        return full;
+    }
+
+    void decide_all() {
+        if (!tail) { return; }
+        tail->decide_all(to_ns(Clock::now()));
+        account_for_tail(0, 0);
+    }
+
     // Fills at most one batch from the rings. Returns whether anything was there.
     bool consume() {
         if (is_blocked()) { return false; }
@@ -162,20 +264,11 @@ struct Drain::State : std::enable_shared_from_this<State> {
         std::uint64_t failed = 0;
         bool full = false;
         queue.consume([&](std::span<const std::byte> payload) {
-            Record record;
-            std::memcpy(&record.header, payload.data(), sizeof record.header);
-            record.body = payload.subspan(sizeof record.header);
-            full = builder_full() ||
-                   (!builder.empty() && builder.bytes() + record.body.size() > options.bytes_max);
+            const Record record = record_of(payload);
+            full = is_full_for(record);
             if (full) { return false; }
-            if (builder.empty()) {
-                builder_first = consumed + taken;
-                builder_since = Clock::now();
-            }
+            if (!build(record, consumed + taken)) { ++failed; }
             ++taken;
-            try {
-                builder.add(record);
-            } catch (const std::bad_alloc&) { ++failed; }
             return true;
         });
         consumed += taken;
@@ -191,7 +284,9 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     void close_if_due() {
         if (builder.empty()) { return; }
-        const bool flushing = builder_first < flush_until && consumed >= flush_until;
+        // What a flush has had decided and did not fit yet goes into this batch.
+        const bool flushing =
+            builder_first < flush_until && consumed >= flush_until && (!tail || !tail->has_kept());
         if (flushing || Clock::now() - builder_since >= options.delay) { close_batch(); }
     }
 
@@ -259,13 +354,13 @@ struct Drain::State : std::enable_shared_from_this<State> {
     [[nodiscard]] TimePoint next_look() const {
         TimePoint at = Clock::now() + options.poll;
         if (!builder.empty()) { at = std::min(at, builder_since + options.delay); }
-        return at;
+        return at; // Tail decisions may be a poll late.
     }
 
     // One turn of the loop. Returns whether the queue may hold more. An error costs the turn, not the drain.
     bool work() {
         try {
-            const bool more = consume();
+            const bool more = tail ? consume_by_trace() : consume();
             close_if_due();
             start_sends();
             keep_house();
@@ -324,6 +419,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         co_await wait_until([&] { return is_over() || queue.has_consumed(mark); }, deadline);
         if (!queue.has_consumed(mark)) { co_return false; }
         const auto target = consumed;
+        decide_all();
         flush_until = std::max(flush_until, target);
         poke();
         co_await wait_until([&] { return is_over() || resolved_until() >= target; }, deadline);
@@ -351,7 +447,9 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // After the last flush: whatever has not been sent by now is not going to be.
     void drop_the_rest() {
+        decide_all();
         std::uint64_t left = builder.records();
+        for (; tail && tail->has_kept(); tail->pop()) { ++left; } // Bound: what was kept.
         for (const auto& next : waiting) { left += next.batch->records; }
         builder.clear();
         waiting.clear();

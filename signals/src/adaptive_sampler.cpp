@@ -50,12 +50,13 @@ public:
     }
 
     SamplingIntent intent(const SamplingInput& input) noexcept override {
-        Key& key = find(hash_of(input), input.now_ns);
+        const auto now_ns = input.now_ns();
+        Key& key = find(hash_of(input), now_ns);
         // relaxed, here and below: see "Threads" above.
-        if (input.now_ns >= update_at_.load(std::memory_order_relaxed) ||
+        if (now_ns >= update_at_.load(std::memory_order_relaxed) ||
             key.arrivals.load(std::memory_order_relaxed) >=
                 key.look_at.load(std::memory_order_relaxed)) {
-            update(input.now_ns);
+            update(now_ns);
         }
         key.arrivals.fetch_add(1, std::memory_order_relaxed);                 // As above.
         const auto threshold = key.threshold.load(std::memory_order_relaxed); // As above.

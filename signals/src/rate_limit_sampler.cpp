@@ -28,7 +28,7 @@ public:
         const bool kept =
             intent.threshold == 0 ||
             randomness_of(input.trace_id, input.trace_state.text()) >= intent.threshold;
-        if (kept && !try_take(input.now_ns)) { intent.threshold = threshold_never; }
+        if (kept && !try_take(input.now_ns())) { intent.threshold = threshold_never; }
         intent.is_weighted = false;
         return intent;
     }

@@ -127,19 +127,20 @@ SamplingIntent Sampler::intent(const SamplingInput& input) const noexcept {
 }
 
 SamplingResult Sampler::should_sample(const SamplingInput& input) const noexcept {
-    SamplingResult result;
-    result.trace_state = input.trace_state;
     const auto answer = look_up(input.parent, input.trace_id);
     if (answer != Answer::ask) {
+        SamplingResult result;
+        result.trace_state = input.trace_state;
         if (answer == Answer::sample) { result.decision = SamplingDecision::record_and_sample; }
         if (!keeps_weight(input.parent)) {
             result.trace_state = with_threshold(input.trace_state, std::nullopt);
         }
         return result;
     }
-    result.intent = intent(input);
+    SamplingResult result{
+        .decision = SamplingDecision::drop, .trace_state = {}, .intent = intent(input)};
     auto& wish = result.intent;
-    if (wish.trace_state) { result.trace_state = std::move(*wish.trace_state); }
+    result.trace_state = wish.trace_state ? std::move(*wish.trace_state) : input.trace_state;
     // By the parent's randomness: it belongs to the trace, whatever a sampler makes of the state.
     const bool sampled = wish.threshold == 0 ||
                          randomness_of(input.trace_id, input.trace_state.text()) >= wish.threshold;

@@ -368,7 +368,7 @@ void begin_recording(
     std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
     const TraceId trace_id = parent != nullptr ? parent->trace_id : random_trace_id();
     const auto result = how.provider->sampler.should_sample(
-        {parent, state, trace_id, name, options.kind, attributes, options.links, steady_now_ns()});
+        {parent, state, trace_id, name, options.kind, attributes, options.links, 0});
     if (result.decision == SamplingDecision::record_and_sample) {
         how.provider->dropped_no_memory.fetch_add(1, std::memory_order_relaxed); // A counter.
     }
@@ -380,7 +380,7 @@ void begin_recording(
     std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
     auto result = how.provider->sampler.should_sample(
         {parent, record.state, record.span.trace_id, name, options.kind, attributes, options.links,
-         steady_now_ns()});
+         0});
     record.state = std::move(result.trace_state);
     record.recording = result.decision != SamplingDecision::drop;
     if (!record.recording) { return; }

@@ -332,6 +332,7 @@ std::string problem_in(const Options& options) {
             options.span_limits.attribute_value_depth);
     }
     if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
+    if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
     return detail::exports_traces(options) ? detail::traces_sink(options.otlp).problem
                                            : std::string();
 }

@@ -168,7 +168,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                     refresh_wall_offset();
                     detail::finish_ended_chains();
                 },
-            .log = diagnostics()});
+            .log = diagnostics(),
+            .tail = options.tail_sampling});
         drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
         if (options.make_default) {
             detail::TraceProvider* nobody = nullptr;

@@ -140,7 +140,8 @@ protected:
                     ledger.dropped[static_cast<std::size_t>(DropReason::queue_full)] += count;
                 },
             .housekeeping = [this] { ++housekept; },
-            .log = log});
+            .log = log,
+            .tail = tail});
         asio::co_spawn(io, drain->run(), [this](const std::exception_ptr& error) {
             EXPECT_FALSE(error);
             drain_ended = true;
@@ -180,6 +181,7 @@ protected:
         EXPECT_EQ(ledger.queued + ledger.in_flight, 0u) << ledger.to_json();
     }
 
+    TailSampling tail{};
     std::uint64_t pushed = 0;
     std::atomic<std::uint64_t> refused{0};
     int housekept = 0;

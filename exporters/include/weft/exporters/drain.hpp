@@ -7,6 +7,9 @@
 // free place. While the sink cannot keep up, closed batches wait, until they hold `waiting_bytes_max`; then the queue is
 // left alone, fills up, and producers count what it refuses. So memory is bounded and every loss has one place.
 //
+// With tail sampling, records wait between queue and batch until their trace is decided; flush and shutdown decide what
+// is still open.
+//
 // Wake-ups: the queue's descriptor (half full), a timer (delay, poll), a finished send, flush and shutdown.
 //
 // Threads: everything but the constructor, `ledger` and `pending` runs on the executor, which must not run two
@@ -16,6 +19,7 @@
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/exporters/otlp_http.hpp>
+#include <weft/exporters/tail_sampling.hpp>
 #include <weft/runtime/record_queue.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -47,6 +51,7 @@ public:
         ProducerCounts producer_counts;
         Housekeeping housekeeping;
         Diagnostics& log;
+        TailSampling tail{}; ///< Traces only. Decides between queue and batch.
     };
     explicit Drain(Setup setup);
     ~Drain();

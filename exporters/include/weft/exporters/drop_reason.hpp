@@ -20,7 +20,7 @@ enum class DropReason : std::uint8_t {
     request_too_large,  ///< Over `OtlpHttpOptions::request_bytes_max`, hence not sent.
     response_too_large, ///< The answer is over `response_bytes_max`; final by the protocol.
     shutdown,           ///< The exporter was stopped or cancelled before the batch was accepted.
-    not_sampled,        ///< A later sampling decision removed it.
+    tail_sampled_out,   ///< A decision on its whole trace removed it: see TailSampling.
     internal_error,     ///< An exception inside the exporter.
 };
 
@@ -38,7 +38,7 @@ inline constexpr std::size_t drop_reason_count = 11; ///< Size of an array index
         "request_too_large",
         "response_too_large",
         "shutdown",
-        "not_sampled",
+        "tail_sampled_out",
         "internal_error"};
     const auto index = static_cast<std::size_t>(reason);
     return index < names.size() ? names[index] : "unknown";

@@ -24,7 +24,7 @@ struct AdaptiveSampling {
 /// goes to the busy ones. Each decision is by probability and writes `ot=th`, so that counts can be scaled back
 /// without bias. A jump of the load is noticed within some tens of spans, and what was kept too many or too few is
 /// made up for within a tenth of a second or 20 spans.
-/// Threads: any. Cost: one shared counter; every few milliseconds one thread works the shares out anew (some
+/// Threads: any. Cost: a clock read and two shared counters, no lock; every few milliseconds one thread works the shares out anew (some
 /// microseconds for 256 names) while others go on. A sampled root allocates its tracestate.
 /// Errors: std::invalid_argument with the text of `problem_in`.
 [[nodiscard]] Sampler adaptive_sampler(const AdaptiveSampling& options);

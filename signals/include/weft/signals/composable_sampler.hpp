@@ -2,12 +2,15 @@
 #include <weft/signals/probability.hpp>
 #include <weft/signals/span.hpp>
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace weft {
 
@@ -21,7 +24,12 @@ struct SamplingInput {
     SpanKind kind = SpanKind::internal;
     std::span<const Attribute> attributes; ///< Those given at the span's start.
     std::span<const Link> links;
-    std::int64_t now_ns = 0; ///< Steady time: see steady_now_ns.
+    std::int64_t time_ns = 0; ///< Steady time; 0: not read yet, because few samplers ask.
+
+    /// Units: nanoseconds of steady time. Cost: a clock read.
+    [[nodiscard]] std::int64_t now_ns() const noexcept {
+        return time_ns != 0 ? time_ns : steady_now_ns();
+    }
 };
 
 /// What a sampler wishes: keep the traces whose randomness is at least a threshold.
@@ -53,20 +61,34 @@ public:
     /// Adds an attribute to the span if it is recorded; the fifth and later ones are counted as dropped.
     /// Lifetime: key and value, where they are views, must live as long as the sampler.
     void add_attribute(std::string_view key, const AttributeValue& value) noexcept {
-        if (count_ < attributes_max) {
-            attributes_[count_++] = {key, value};
+        if (slots_.count < attributes_max) {
+            new (slots_.bytes + sizeof(Attribute) * slots_.count++) Attribute{key, value};
         } else {
             ++discarded_;
         }
     }
     [[nodiscard]] std::span<const Attribute> attributes() const noexcept {
-        return {attributes_.data(), count_};
+        return {std::launder(reinterpret_cast<const Attribute*>(slots_.bytes)), slots_.count};
     }
     [[nodiscard]] std::uint32_t discarded() const noexcept { return discarded_; }
 
 private:
-    std::array<Attribute, attributes_max> attributes_{};
-    std::size_t count_ = 0;
+    // Bytes, so that a sampler without attributes, which is the usual one, has nothing to set up.
+    struct Slots {
+        static_assert(std::is_trivially_copyable_v<Attribute>);
+        Slots() noexcept {} // NOLINT(modernize-use-equals-default): that would clear the bytes.
+        Slots(const Slots& other) noexcept { *this = other; }
+        Slots& operator=(const Slots& other) noexcept {
+            count = other.count;
+            if (this != &other) { std::memcpy(bytes, other.bytes, count * sizeof(Attribute)); }
+            return *this;
+        }
+        ~Slots() = default;
+
+        std::size_t count = 0;
+        alignas(Attribute) std::byte bytes[attributes_max * sizeof(Attribute)];
+    };
+    Slots slots_;
     std::uint32_t discarded_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/retry.hpp>
+#include <weft/exporters/tail_sampling.hpp>
 #include <weft/propagation/propagators.hpp>
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/signals/limits.hpp>
@@ -45,6 +46,7 @@ struct Options {
     ExporterKind traces_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
     BatchOptions batch;
+    TailSampling tail_sampling; ///< A second decision, on whole traces. Off by default. Ours.
     /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need
     /// a strand: docs/context.md, "Several threads and cancellation".
     unsigned threads = 1;
