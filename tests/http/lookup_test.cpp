@@ -25,19 +25,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Stands in for the name server: "hangs.test" waits until the test lets it go, everything else gets `addresses`.
+/// Stands in for the name server: "hangs.test" and "slow.test" wait until the test lets them go; the first then gets
+/// nothing, the other, as everything else, `addresses`.
 class NameServer {
 public:
     // Ends by itself after half a minute, so that a failure is a failure and not a hang.
     int answer(std::string_view host, std::string_view service, addrinfo** found) {
         std::unique_lock lock(mutex_);
-        if (host == "hangs.test") {
+        if (host == "hangs.test" || host == "slow.test") {
             ++waiting_;
             changed_.notify_all();
             changed_.wait_for(lock, patience, [this] { return open_; });
             --waiting_;
             changed_.notify_all();
-            return EAI_AGAIN;
+            if (host == "hangs.test") { return EAI_AGAIN; }
         }
         addrinfo* next = nullptr;
         for (auto address = addresses_.rbegin(); address != addresses_.rend(); ++address) {
@@ -203,6 +204,24 @@ TEST(HangingLookup, DelaysTheNextAndIsFollowedByIt) {
     name_server().set_open(false);
     ASSERT_TRUE(result) << result.error().message();
     EXPECT_EQ(result->status(), 204);
+}
+
+TEST(SlowLookup, IsPartOfTheCallsTime) {
+    std::optional<RawSocket> held;
+    RawServer server([&](RawServer& self) { held = self.accept(); });
+    name_server().set_addresses({"127.0.0.1"});
+    Loop loop;
+    const Client client(loop.context(), {.traced = false});
+    const auto began = Clock::now();
+    auto call =
+        loop.start(client.request(get("slow.test", server.port()).set_timeout(milliseconds(1000))));
+    EXPECT_TRUE(name_server().wait_for_waiting(1));
+    std::this_thread::sleep_until(began + milliseconds(800)); // The look-up's own time.
+    name_server().set_open(true);
+    EXPECT_EQ(Loop::get(std::move(call)).error(), Errc::timed_out);
+    EXPECT_GE(Clock::now() - began, milliseconds(1000));
+    EXPECT_LT(Clock::now() - began, milliseconds(1600)) << "and not the whole time once more";
+    name_server().set_open(false);
 }
 
 } // namespace

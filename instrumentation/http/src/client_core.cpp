@@ -54,6 +54,22 @@ milliseconds shorter(milliseconds a, milliseconds b) noexcept {
     return b.count() <= 0 ? a : std::min(a, b);
 }
 
+using TimePoint = std::chrono::steady_clock::time_point;
+
+TimePoint end_after(milliseconds limit) noexcept {
+    const auto now = std::chrono::steady_clock::now();
+    const bool is_limited =
+        limit.count() > 0 && limit < std::chrono::floor<milliseconds>(TimePoint::max() - now);
+    return is_limited ? now + limit : TimePoint::max();
+}
+
+/// Zero is no limit, so what is over has a millisecond left.
+milliseconds left_until(TimePoint end) noexcept {
+    if (end == TimePoint::max()) { return milliseconds(0); }
+    const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+    return std::max(left, milliseconds(1));
+}
+
 // RFC 9110, "Idempotent Methods".
 bool may_be_repeated(std::string_view method) noexcept {
     for (const std::string_view known : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"}) {
@@ -110,13 +126,7 @@ Task<Result<Response>> ClientCore::call(std::shared_ptr<ClientCore> core, Client
         if (left.count() <= 0) { co_return Errc::timed_out; }
         timeout = shorter(timeout, left);
     }
-    Attempt attempt{
-        .request = request,
-        .url = *url,
-        .timeout = timeout,
-        .expiry_tick = core->watchdog_->expiry(timeout),
-        .resend_count = 0,
-    };
+    Attempt attempt{.request = request, .url = *url, .end = end_after(timeout), .resend_count = 0};
     auto result = co_await core->attempt(attempt);
     if (!result && attempt.stale && may_be_repeated(request.method())) {
         count(core->repeated_);
@@ -151,7 +161,8 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
     std::optional<Answer> answer;
     {
         const WatchScope watched(*watchdog_, *connection);
-        connection->enter(Phase::exchange, attempt.expiry_tick);
+        // Only now: ticks may have stood still during a look-up (W3).
+        connection->enter(Phase::exchange, watchdog_->expiry(left_until(attempt.end)));
         connection->output.clear();
         write_head(connection->output, attempt, span);
         failure = co_await send(*connection, attempt.request);
@@ -180,8 +191,7 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
 
 // Tries each address in turn. Each gets an equal share of the time left, so that one black hole does not use it all up.
 Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attempt) {
-    const auto limit = shorter(options_.connect_timeout, attempt.timeout);
-    const auto began = std::chrono::steady_clock::now();
+    const auto end = std::min(attempt.end, end_after(options_.connect_timeout));
     Endpoints endpoints;
     error_code error;
     const auto literal = asio::ip::make_address(attempt.url.host, error);
@@ -189,16 +199,14 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
         endpoints.emplace_back(literal, attempt.url.port);
     } else {
         auto [failure, found] = co_await async_resolve(
-            context_, attempt.url.host, attempt.url.port, limit, asio::as_tuple(asio::deferred));
+            context_, attempt.url.host, attempt.url.port, left_until(end),
+            asio::as_tuple(asio::deferred));
         if (failure == asio::error::timed_out) { co_return Errc::timed_out; }
         if (failure) { co_return failure; }
         endpoints = std::move(found);
     }
     error = asio::error::host_not_found;
-    const auto passed =
-        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
-    const auto left = limit.count() > 0 ? std::max(limit - passed, milliseconds(1)) : limit;
-    const auto expiry = std::min(watchdog_->expiry(left), attempt.expiry_tick);
+    const auto expiry = watchdog_->expiry(left_until(end));
     if (endpoints.size() > endpoints_max) { endpoints.resize(endpoints_max); }
     for (std::size_t i = 0; i < endpoints.size(); ++i) {
         const auto& endpoint = endpoints[i];

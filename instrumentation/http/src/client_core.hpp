@@ -38,8 +38,7 @@ private:
     struct Attempt {
         const ClientRequest& request;
         const ClientUrl& url;
-        std::chrono::milliseconds timeout;
-        std::uint64_t expiry_tick;
+        std::chrono::steady_clock::time_point end; // max: no limit.
         int resend_count;
         bool stale = false; // Out: a pooled connection was closed before any byte of an answer.
     };
