@@ -14,6 +14,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstring>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -131,13 +132,28 @@ TEST(ClientConnect, LeavesTimeForTheNextAddressWhenOneSwallowsEverything) {
         socket.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     });
     const BlackHole first("127.0.0.2", server.port());
-    const BlackHole second("127.0.0.3", server.port());
-    name_server().set_addresses({"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+    name_server().set_addresses({"127.0.0.2", "127.0.0.1"});
     Loop loop;
-    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(300)});
-    const auto result = loop.run(client.request(get("three.test", server.port())));
+    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(3000)});
+    const auto result = loop.run(client.request(get("two.test", server.port())));
     ASSERT_TRUE(result) << result.error().message();
     EXPECT_EQ(result->body(), "ok");
+}
+
+TEST(ClientConnect, TriesNoOtherAddressWhenItsTimeIsOver) {
+    RawServer server([](RawServer& self) {
+        auto socket = self.accept();
+        socket.receive_request();
+        socket.send("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    const BlackHole first("127.0.0.2", server.port());
+    name_server().set_addresses({"127.0.0.2", "127.0.0.1"});
+    Loop loop;
+    const Client client(loop.context(), {.traced = false, .connect_timeout = milliseconds(100)});
+    EXPECT_EQ(loop.run(client.request(get("two.test", server.port()))).error(), Errc::timed_out)
+        << "too short for two shares that are of use";
+    EXPECT_EQ(client.stats().connections_opened, 0U);
+    RawSocket::connect(server.port()).close(); // Nobody else lets the server go.
 }
 
 TEST(ClientConnect, TimesOutWhenEveryAddressSwallowsEverythingAndNotEarlier) {

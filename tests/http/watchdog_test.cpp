@@ -47,6 +47,21 @@ TEST_F(WatchdogTest, ExpiresWhatTakesTooLongAndNeverEarly) {
     }
 }
 
+TEST_F(WatchdogTest, SharesWhatIsLeftButNotBelowTheFloorNorBeyondTheEnd) {
+    const auto in = [&](int ms) { return watchdog->expiry(milliseconds(ms)); };
+    const auto now = in(2) - 2; // Nothing is watched, so no tick passes.
+    const auto end = now + 80;  // A tick is 2 ms.
+    EXPECT_EQ(watchdog->share(end, 8, milliseconds(2)), now + 10) << "an equal share";
+    EXPECT_EQ(watchdog->share(end, 8, milliseconds(60)), in(60)) << "the floor";
+    EXPECT_EQ(watchdog->share(end, 8, milliseconds(2000)), end);
+    EXPECT_EQ(watchdog->share(end, 1, milliseconds(2)), end);
+    EXPECT_EQ(watchdog->share(now, 8, milliseconds(60)), now);
+    EXPECT_EQ(watchdog->share(never, 8, milliseconds(60)), never);
+    EXPECT_FALSE(watchdog->is_over(now + 1));
+    EXPECT_TRUE(watchdog->is_over(now));
+    EXPECT_FALSE(watchdog->is_over(never));
+}
+
 TEST_F(WatchdogTest, ExpiresOncePerLife) {
     watchdog->add(patient);
     patient.enter(Phase::idle, watchdog->expiry(milliseconds(1)));

@@ -25,9 +25,10 @@ using std::chrono::milliseconds;
 constexpr std::size_t joined_body_bytes_max = 16 * 1024;
 constexpr std::size_t body_read_bytes = 64 * 1024;
 constexpr std::size_t kept_output_bytes_max = 64 * 1024;
-constexpr std::size_t endpoints_max = 8;  // Addresses of one name that are tried.
-constexpr int interim_responses_max = 16; // 100, 103 before the answer.
-constexpr std::size_t hosts_max = 1024;   // Pools; beyond that connections are closed after use.
+constexpr std::size_t endpoints_max = 8;         // Addresses of one name that are tried.
+constexpr milliseconds connect_share_min{2'000}; // TCP sends a lost SYN again after one second.
+constexpr int interim_responses_max = 16;        // 100, 103 before the answer.
+constexpr std::size_t hosts_max = 1024; // Pools; beyond that connections are closed after use.
 
 // A call may ask for a timeout that is shorter than the client's.
 constexpr milliseconds tick_max{50};
@@ -189,7 +190,8 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
     co_return std::move(answer->response);
 }
 
-// Tries each address in turn. Each gets an equal share of the time left, so that one black hole does not use it all up.
+// Tries each address in turn. Each gets an equal share of the time left, so that one black hole does not use it all up;
+// but enough of it to connect over a slow link, though none may be left for the others then.
 Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attempt) {
     const auto end = std::min(attempt.end, end_after(options_.connect_timeout));
     Endpoints endpoints;
@@ -218,7 +220,8 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
         bool in_time = false;
         {
             const WatchScope watched(*watchdog_, *connection);
-            connection->enter(Phase::connect, watchdog_->share(expiry, endpoints.size() - i));
+            connection->enter(
+                Phase::connect, watchdog_->share(expiry, endpoints.size() - i, connect_share_min));
             const auto [failure] =
                 co_await connection->socket.async_connect(endpoint, asio::as_tuple(asio::deferred));
             error = failure;
@@ -226,6 +229,7 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
         }
         if (!in_time) {
             error = Errc::timed_out;
+            if (watchdog_->is_over(expiry)) { break; }
             continue;
         }
         if (error == asio::error::operation_aborted) { co_return Errc::cancelled; }

@@ -22,6 +22,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -100,11 +101,18 @@ public:
         return tick_.load(std::memory_order_relaxed) + ticks + 1;
     }
 
-    /// The tick at which the first of `parts` equal shares of the time until `expiry` is over.
-    [[nodiscard]] std::uint64_t share(std::uint64_t expiry, std::size_t parts) const noexcept {
-        // relaxed: as in expiry.
+    /// The tick at which the first of `parts` equal shares of the time until `expiry` is over; a share is not shorter
+    /// than `floor`, unless that would go beyond `expiry`.
+    [[nodiscard]] std::uint64_t share(
+        std::uint64_t expiry, std::size_t parts, std::chrono::milliseconds floor) const noexcept {
+        // relaxed: as in expiry().
         const auto now = tick_.load(std::memory_order_relaxed);
-        return expiry == never || expiry <= now ? expiry : now + (expiry - now) / parts;
+        if (expiry == never || expiry <= now) { return expiry; }
+        return std::min(expiry, std::max(now + (expiry - now) / parts, this->expiry(floor)));
+    }
+    [[nodiscard]] bool is_over(std::uint64_t expiry) const noexcept {
+        // relaxed: as in expiry().
+        return expiry != never && expiry <= tick_.load(std::memory_order_relaxed);
     }
 
     /// Expires whatever is in a phase that `select` (given the phase) picks. Returns how many.

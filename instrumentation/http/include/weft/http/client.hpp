@@ -29,8 +29,9 @@ struct ClientOptions {
     /// The formats in which it is sent. Unset: the process's, `default_propagators()`. For third parties, who should not
     /// see the baggage: `Propagators{Propagator::tracecontext}`.
     std::optional<Propagators> propagators{};
-    std::chrono::milliseconds connect_timeout{
-        5'000}; ///< Name look-up and connecting, for one attempt.
+    /// Name look-up and connecting, for one attempt. The addresses of a name are tried in turn; one that does not answer
+    /// is given up after an equal share of what is left, or 2 s if that is longer.
+    std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds timeout{
         30'000}; ///< For the whole call, a repeated attempt included. A nearer weft::Deadline of the chain shortens it.
     std::size_t header_bytes_max = 32 * 1024;      ///< Of a response; 256 to 1 MiB.
