@@ -5,6 +5,9 @@
 #include <weft/http/client.hpp>
 
 #include <arpa/inet.h>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -237,6 +240,62 @@ TEST(SlowLookup, IsPartOfTheCallsTime) {
     EXPECT_EQ(Loop::get(std::move(call)).error(), Errc::timed_out);
     EXPECT_GE(Clock::now() - began, milliseconds(1000));
     EXPECT_LT(Clock::now() - began, milliseconds(1600)) << "and not the whole time once more";
+    name_server().set_open(false);
+}
+
+/// A request that can be cancelled, on the loop's only thread.
+struct CancellableCall {
+    asio::cancellation_signal signal;
+    std::future<Result<Response>> result;
+
+    void start(Loop& loop, Task<Result<Response>> task) {
+        result = weft::co_spawn(
+            loop.context(), std::move(task),
+            asio::bind_cancellation_slot(signal.slot(), asio::use_future));
+    }
+};
+
+TEST(HangingLookup, EndsAtOnceWhenTheCallIsCancelled) {
+    CancellableCall call;
+    Loop loop(1);
+    const Client client(
+        loop.context(),
+        {.traced = false, .connect_timeout = milliseconds(0), .timeout = milliseconds(0)});
+    call.start(loop, client.request(get("hangs.test", 1)));
+    EXPECT_TRUE(name_server().wait_for_waiting(1));
+    asio::post(loop.context(), [&] { call.signal.emit(asio::cancellation_type::terminal); });
+    ASSERT_EQ(call.result.wait_for(patience / 3), std::future_status::ready);
+    EXPECT_EQ(call.result.get().error(), Errc::cancelled);
+    EXPECT_TRUE(name_server().wait_for_waiting(1)) << "nobody let it go";
+    name_server().set_open(true);
+    EXPECT_TRUE(name_server().wait_for_waiting(0));
+    name_server().set_open(false);
+}
+
+TEST(SlowLookup, MakesACallThatIsCancelledAfterItsEndCancelledTheSame) {
+    name_server().set_addresses({"127.0.0.1"});
+    CancellableCall call;
+    CancellableCall other;
+    Loop loop(1);
+    const Client client(
+        loop.context(),
+        {.traced = false, .connect_timeout = milliseconds(0), .timeout = milliseconds(0)});
+    asio::post(loop.context(), [&] {
+        call.start(loop, client.request(get("one.test", unused_port())));
+        other.start(loop, client.request(get("hangs.test", 1)));
+        // One after the other: the first has an answer, which waits for this thread.
+        EXPECT_TRUE(name_server().wait_for_waiting(1));
+        call.signal.emit(asio::cancellation_type::terminal);
+        other.signal.emit(asio::cancellation_type::terminal);
+    });
+    EXPECT_TRUE(name_server().wait_for_waiting(1));
+    std::promise<void> started; // Until then the futures are not there.
+    asio::post(loop.context(), [&] { started.set_value(); });
+    started.get_future().wait();
+    EXPECT_EQ(Loop::get(std::move(call.result)).error(), Errc::cancelled);
+    EXPECT_EQ(Loop::get(std::move(other.result)).error(), Errc::cancelled);
+    name_server().set_open(true);
+    EXPECT_TRUE(name_server().wait_for_waiting(0));
     name_server().set_open(false);
 }
 

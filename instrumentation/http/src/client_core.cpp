@@ -9,6 +9,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <array>
@@ -128,13 +129,19 @@ Task<Result<Response>> ClientCore::call(std::shared_ptr<ClientCore> core, Client
         timeout = shorter(timeout, left);
     }
     Attempt attempt{.request = request, .url = *url, .end = end_after(timeout), .resend_count = 0};
-    auto result = co_await core->attempt(attempt);
-    if (!result && attempt.stale && may_be_repeated(request.method())) {
-        count(core->repeated_);
-        attempt.resend_count = 1; // And with it, a new connection: there is no third attempt.
-        result = co_await core->attempt(attempt);
+    try {
+        auto result = co_await core->attempt(attempt);
+        if (!result && attempt.stale && may_be_repeated(request.method())) {
+            count(core->repeated_);
+            attempt.resend_count = 1; // And with it, a new connection: there is no third attempt.
+            result = co_await core->attempt(attempt);
+        }
+        co_return result;
+    } catch (const boost::system::system_error& failure) {
+        // The chain was cancelled while no operation was there to end with it: its next await throws.
+        if (failure.code() != asio::error::operation_aborted) { throw; }
     }
-    co_return result;
+    co_return Errc::cancelled;
 }
 
 Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
@@ -204,6 +211,7 @@ Task<Result<ClientCore::ConnectionPtr>> ClientCore::connect(const Attempt& attem
             context_, attempt.url.host, attempt.url.port, left_until(end),
             asio::as_tuple(asio::deferred));
         if (failure == asio::error::timed_out) { co_return Errc::timed_out; }
+        if (failure == asio::error::operation_aborted) { co_return Errc::cancelled; }
         if (failure) { co_return failure; }
         endpoints = std::move(found);
     }

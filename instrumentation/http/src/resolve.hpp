@@ -1,11 +1,13 @@
 #pragma once
 // Name look-up with a time limit, which nobody has to wait for. getaddrinfo cannot be interrupted, and ~io_context joins
 // the thread on which Asio's own resolver runs it: with a name server that does not answer, a program could not end for
-// half a minute. So look-ups run one after the other on a detached thread. Whoever is first, the look-up or the timer,
-// takes the completion handler on the io_context; the other finds it gone.
+// half a minute. So look-ups run one after the other on a detached thread. Whoever is first, the look-up, the timer or
+// a cancellation, takes the completion handler on the io_context; the others find it gone.
 
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution_context.hpp>
@@ -80,6 +82,9 @@ public:
         : Lookup(std::move(host), port), pending_(std::in_place, context, std::move(handler)) {}
 
     void start(asio::io_context& context, std::chrono::milliseconds limit) {
+        // First, for the handler is this thread's own only until somebody may finish.
+        const auto slot = asio::get_associated_cancellation_slot(pending_->handler);
+        if (slot.is_connected()) { cancel_by(slot, context); }
         // Only now, after the timer was made; see Lookups.
         auto& lookups = asio::use_service<Lookups>(context);
         if (const auto error = lookups.add(this->shared_from_this())) {
@@ -105,6 +110,8 @@ public:
         asio::dispatch(
             pending->executor, [handler = std::move(pending->handler), error,
                                 endpoints = std::move(endpoints)]() mutable {
+                auto slot = asio::get_associated_cancellation_slot(handler);
+                if (slot.is_connected()) { slot.clear(); }
                 std::move(handler)(error, std::move(endpoints));
             });
     }
@@ -134,6 +141,18 @@ private:
         asio::executor_work_guard<IoExecutor> work;
     };
 
+    // The handler must not run inside of whoever cancels it, hence the post.
+    template <class Slot>
+    void cancel_by(Slot slot, asio::io_context& context) {
+        slot.assign([weak = this->weak_from_this(), &context](asio::cancellation_type type) {
+            const auto self = weak.lock();
+            if (!self || type == asio::cancellation_type::none) { return; }
+            const std::lock_guard lock(self->mutex_);
+            if (!self->pending_) { return; } // Over, and perhaps the io_context too.
+            asio::post(context, [self] { self->finish(asio::error::operation_aborted, {}); });
+        });
+    }
+
     std::optional<Pending> take() noexcept {
         const std::lock_guard lock(mutex_);
         return std::exchange(pending_, std::nullopt);
@@ -143,7 +162,8 @@ private:
     std::optional<Pending> pending_;
 };
 
-/// Addresses of a name. Completion: void(error_code, Endpoints); asio::error::timed_out when the limit is over.
+/// Addresses of a name. Completion: void(error_code, Endpoints); asio::error::timed_out when the limit is over,
+/// operation_aborted when cancelled, by any type of cancellation.
 template <class Token>
 auto async_resolve(
     asio::io_context& context, std::string host, std::uint16_t port,
