@@ -44,12 +44,12 @@ struct Pair {
 };
 
 // The tightest of a few bracketed readings: an interrupt in between widens the bracket and loses.
-Pair read_pair() noexcept {
+Pair read_pair(clockid_t id) noexcept {
     Pair best{};
     std::uint64_t best_width = ~std::uint64_t{0};
     for (int i = 0; i < 32; ++i) {
         const auto before = __builtin_ia32_rdtsc();
-        const auto ns = read_clock(CLOCK_MONOTONIC);
+        const auto ns = read_clock(id);
         const auto width = __builtin_ia32_rdtsc() - before;
         if (width < best_width) {
             best_width = width;
@@ -62,9 +62,9 @@ Pair read_pair() noexcept {
 detail::ClockSource calibrated() noexcept {
     constexpr std::int64_t span_ns =
         2'000'000; // With readings good to 20 ns: 10 parts per million.
-    const Pair first = read_pair();
+    const Pair first = read_pair(CLOCK_MONOTONIC);
     while (read_clock(CLOCK_MONOTONIC) - first.ns < span_ns) {} // Bound: the clock runs.
-    const Pair second = read_pair();
+    const Pair second = read_pair(CLOCK_MONOTONIC);
     detail::ClockSource source;
     source.kind = detail::ClockSource::time_stamp_counter;
     source.base_ticks = second.ticks;
@@ -104,16 +104,22 @@ void calibrate_clock() noexcept {
 
 void check_clock() noexcept {
 #if defined(__x86_64__)
-    static constinit std::mutex mutex; // Guards the two below.
+    static constinit std::mutex mutex; // Guards the three below.
     static constinit detail::ClockWatch watch;
+    static constinit std::int64_t ahead_ns = 0;  // Of CLOCK_MONOTONIC, when the two last agreed.
     static constinit detail::ClockSource kernel; // Written before it is published, and once.
     const std::lock_guard lock(mutex);
     // acquire: see steady_now_ns.
     const auto* source = detail::clock_source.load(std::memory_order_acquire);
     if (source == nullptr || source->kind != detail::ClockSource::time_stamp_counter) { return; }
-    const Pair now = read_pair();
-    if (watch.agree(detail::counter_ns(*source, now.ticks), now.ns)) { return; }
-    kernel.base_ns = watch.ahead_ns();
+    // Judged by the raw clock: CLOCK_MONOTONIC is bent by NTP and chronyd, at times beyond any tolerance.
+    const Pair raw = read_pair(CLOCK_MONOTONIC_RAW);
+    const Pair now = read_pair(CLOCK_MONOTONIC);
+    if (watch.agree(detail::counter_ns(*source, raw.ticks), raw.ns)) {
+        ahead_ns = detail::counter_ns(*source, now.ticks) - now.ns;
+        return;
+    }
+    kernel.base_ns = ahead_ns;
     watch = {}; // A test may come with another counter.
     // release: pairs with steady_now_ns. A test's clock, should it have come meanwhile, stays.
     if (detail::clock_source.compare_exchange_strong(

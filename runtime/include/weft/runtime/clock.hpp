@@ -1,6 +1,6 @@
 #pragma once
-// Time for telemetry: nanoseconds that never run backwards, at the price of one counter read.
-//
+// Time for telemetry: steady nanoseconds at the price of one counter read. They step back at most once, by what the
+// counter had got ahead since it was last checked, when it is given up for not keeping time.
 // Where the CPU has an invariant time-stamp counter that the kernel itself trusts, steady time is that counter,
 // scaled once at calibration; elsewhere, and after the two have parted, it is CLOCK_MONOTONIC. Wall time is steady time plus an offset. A local
 // trace takes the offset once, with its root, so that its durations cannot be negative and a step of the wall clock
@@ -56,9 +56,9 @@ inline constinit std::atomic<std::int64_t> wall_offset{0};
 /// Chooses and calibrates the steady clock; the first call takes about 2 ms, later ones nothing. Threads: any.
 void calibrate_clock() noexcept;
 
-/// Compares the counter with CLOCK_MONOTONIC. When they have parted by more than a millisecond in a second (a suspended
-/// machine, a counter that is not what it says), time goes on from where they last agreed and is read from the kernel for
-/// good; that is reported once. Threads: any; meant for once a second. Cost: about 2 us.
+/// Compares the counter with CLOCK_MONOTONIC_RAW. When they have parted by more than a millisecond in a second (a suspended
+/// machine, a counter that is not what it says), time goes on from where they last agreed and is read from
+/// CLOCK_MONOTONIC for good; that is reported once. Threads: any; meant for once a second. Cost: about 4 us.
 void check_clock() noexcept;
 
 /// Reads the wall clock anew for traces that start from now on. Threads: any; meant for once a second.
