@@ -1,6 +1,7 @@
 #include "../runtime/loop.hpp"
 #include "decoded.hpp"
 
+#include <weft/runtime/with.hpp>
 #include <weft/signals/traced.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -52,6 +53,12 @@ asio::awaitable<void> failing_plain() {
     throw boost::system::system_error(
         boost::system::errc::make_error_code(boost::system::errc::timed_out));
     co_return;
+}
+
+Task<void> sleep_for_ever() {
+    asio::steady_timer timer(
+        co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+    co_await timer.async_wait(use_task);
 }
 
 TEST_F(Traced, AnAwaitableRunsInsideItsSpanAndGivesItsValue) {
@@ -107,6 +114,106 @@ TEST_F(Traced, ASystemErrorOfAPlainAwaitableBecomesItsCodesTypeAndText) {
     const auto span = sink.take_one();
     EXPECT_EQ(status_of(span).code, 2U);
     EXPECT_EQ(attributes_of(span)["error.type"], "generic:" + std::to_string(ETIMEDOUT));
+}
+
+TEST_F(Traced, AnExceptionOfNoKnownTypeIsTheOtherType) {
+    run_chain([]() -> Task<void> {
+        const auto odd = []() -> Task<void> {
+            co_await yield();
+            throw 42;
+        };
+        int caught = 0;
+        try {
+            co_await weft::traced("wrapper", odd());
+        } catch (int value) { caught = value; }
+        EXPECT_EQ(caught, 42);
+    });
+    const auto span = sink.take_one();
+    EXPECT_EQ(span.name, "wrapper");
+    EXPECT_EQ(status_of(span).code, 2U);
+    EXPECT_EQ(attributes_of(span)["error.type"], "_OTHER");
+}
+
+TEST_F(Traced, ACancelledAwaitableHasNotFailed) {
+    asio::io_context io(1);
+    asio::cancellation_signal signal;
+    error_code seen;
+    weft::co_spawn(
+        io,
+        [&seen]() -> Task<void> {
+            try {
+                co_await weft::traced("wrapper", sleep_for_ever());
+            } catch (const boost::system::system_error& error) { seen = error.code(); }
+        },
+        asio::bind_cancellation_slot(signal.slot(), fail_on_exception));
+    io.poll();
+    io.restart();
+    signal.emit(asio::cancellation_type::terminal);
+    run(io);
+    EXPECT_EQ(seen, asio::error::operation_aborted);
+    const auto span = sink.take_one();
+    EXPECT_TRUE(was_cancelled(span));
+    EXPECT_EQ(status_of(span).code, 0U);
+    EXPECT_TRUE(messages(span, 11).empty()) << "it has no event";
+}
+
+TEST_F(Traced, AnAwaitableThatIsDestroyedWithItsLoopEndsItsSpan) {
+    {
+        asio::io_context io(1);
+        weft::co_spawn(
+            io, []() -> Task<void> { co_await weft::traced("abandoned", sleep_for_ever()); },
+            fail_on_exception);
+        io.poll();
+        EXPECT_TRUE(sink.take().empty());
+    }
+    const auto span = sink.take_one();
+    EXPECT_EQ(span.name, "abandoned");
+    EXPECT_EQ(status_of(span).code, 0U);
+}
+
+TEST_F(Traced, WhatIsSuppressedHasNoSpanAndRunsTheSame) {
+    run_chain([]() -> Task<void> {
+        const auto quiet = with(suppress_telemetry);
+        EXPECT_EQ(co_await weft::traced("wrapper", answer()), 42);
+        asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
+        co_await timer.async_wait(weft::traced("wait"));
+    });
+    EXPECT_TRUE(sink.take().empty());
+}
+
+TEST_F(WithoutFaults, WhatIsTracedRunsTheSameWithTelemetryOff) {
+    bool ended = false;
+    run_chain([&ended]() -> Task<void> {
+        EXPECT_EQ(co_await weft::traced("wrapper", answer()), 42);
+        bool caught = false;
+        try {
+            co_await weft::traced("wrapper", failing());
+        } catch (const std::invalid_argument&) { caught = true; }
+        EXPECT_TRUE(caught);
+        asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
+        co_await timer.async_wait(weft::traced("wait"));
+        EXPECT_FALSE(current_span_context().is_valid());
+        ended = true;
+    });
+    EXPECT_TRUE(ended);
+}
+
+TEST_F(Traced, ADeferredOperationThatIsStartedTwiceHasTwoSpans) {
+    asio::io_context io(1);
+    asio::steady_timer timer(io, std::chrono::seconds(0));
+    const auto operation = timer.async_wait(weft::traced("wait", asio::deferred));
+    int completed = 0;
+    for (int i = 0; i < 2; ++i) {
+        operation([&completed](error_code error) {
+            EXPECT_FALSE(error);
+            ++completed;
+        });
+    }
+    run(io);
+    EXPECT_EQ(completed, 2);
+    const auto spans = sink.take();
+    ASSERT_EQ(spans.size(), 2U);
+    for (const auto& span : spans) { EXPECT_EQ(span.name, "wait"); }
 }
 
 TEST_F(Traced, AnOperationInACoroutineIsAChildThatIsNotCurrent) {
