@@ -83,9 +83,9 @@ TEST(Sampler, DecidesItselfWhereTheParentLeftItUndecided) {
     parent.is_remote = true;
     parent.flags = trace_flags::undecided;
     EXPECT_TRUE(
-        Sampler::parent_based(Sampler::always_on()).should_sample(&parent, parent.trace_id));
+        samples(Sampler::parent_based(Sampler::always_on()), &parent, parent.trace_id));
     EXPECT_FALSE(
-        Sampler::parent_based(Sampler::always_off()).should_sample(&parent, parent.trace_id));
+        samples(Sampler::parent_based(Sampler::always_off()), &parent, parent.trace_id));
 }
 
 TEST(Sampler, KeepsTheTracesAtAndAboveTheThresholdOfItsRatio) {
