@@ -1,10 +1,16 @@
 #pragma once
-// `a() && b()` and `a() || b()` for coroutines on a context executor, each branch with a context of its own.
+// `a() && b()` and `a() || b()` for coroutines, each branch with a context of its own.
 //
 // Asio's own operators run both branches on the same executor object, so both would use one slot and one branch's
 // span would become the parent of the other's. These do what Asio's do (boost/asio/experimental/awaitable_operators.hpp)
-// with a fork per branch. They are found by argument-dependent lookup, no using directive is needed, and mirror
-// Asio's overloads one by one, or a program that has both in sight would be ambiguous.
+// with a fork per branch. For coroutines on a context executor (weft::Task) they are found by argument-dependent
+// lookup. For plain ones, asio::awaitable<T> on any_io_executor, nothing of weft is in the type, so a using directive
+// brings them, as for Asio's:
+//
+//   using namespace weft::awaitable_operators;
+//
+// They mirror Asio's overloads one by one and are constrained where Asio's are not, so with both in sight these are
+// chosen. An overload that these lacked would be Asio's: tests/runtime/plain_operators_test.cpp goes through them all.
 //
 // On an io_context with several threads, the cancelling cases need a strand: docs/context.md.
 //
@@ -13,6 +19,7 @@
 
 #include <weft/runtime/spawn.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -24,6 +31,7 @@
 
 #include <array>
 #include <atomic>
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -34,6 +42,10 @@
 namespace weft {
 
 namespace detail {
+
+/// Whose branches can be forked: an executor that carries a context, or one that can hold such an executor.
+template <class Ex>
+concept ForkableExecutor = is_context_executor<Ex> || std::same_as<Ex, asio::any_io_executor>;
 
 // void has no value to carry; others travel in an optional because a failed branch has none.
 template <class T>
@@ -61,12 +73,12 @@ asio::awaitable<BranchValueT<T>, Ex> run_branch(
     }
 }
 
-template <class T, class Inner>
-auto spawn_branch(const Inner& inner, asio::awaitable<T, BasicExecutor<Inner>> task) {
+template <class T, class Ex>
+auto spawn_branch(const Ex& executor, asio::awaitable<T, Ex> task) {
     auto lease = SlotLease::fork();
-    BasicExecutor<Inner> executor(inner, lease.handle());
+    auto chain = make_chain_executor<Ex>(strip_context(executor), lease.handle());
     return asio::co_spawn(
-        std::move(executor), run_branch(std::move(lease), std::move(task)), asio::deferred);
+        std::move(chain), run_branch(std::move(lease), std::move(task)), asio::deferred);
 }
 
 template <class T, class U>
@@ -155,14 +167,12 @@ struct GroupCompletion {
     }
 };
 
-template <class Condition, class T, class U, class Inner>
-asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> run_group(
-    Condition condition, asio::awaitable<T, BasicExecutor<Inner>> left,
-    asio::awaitable<U, BasicExecutor<Inner>> right) {
-    const BasicExecutor<Inner> executor = co_await asio::this_coro::executor;
-    const Inner& inner = executor.inner_executor();
+template <class Condition, class T, class U, class Ex>
+asio::awaitable<GroupResult<T, U>, Ex> run_group(
+    Condition condition, asio::awaitable<T, Ex> left, asio::awaitable<U, Ex> right) {
+    const Ex executor = co_await asio::this_coro::executor;
     auto group = asio::experimental::make_parallel_group(
-        spawn_branch(inner, std::move(left)), spawn_branch(inner, std::move(right)));
+        spawn_branch(executor, std::move(left)), spawn_branch(executor, std::move(right)));
     GroupResult<T, U> result;
     auto launch = [&group, &condition, &result]<class Handler>(Handler&& handler) {
         using Latch = GroupLatch<std::decay_t<Handler>>;
@@ -170,7 +180,7 @@ asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> run_group(
         group.async_wait(condition, GroupCompletion<std::decay_t<Handler>, T, U>{latch, &result});
         Latch::launched(std::move(latch));
     };
-    using Token = asio::use_awaitable_t<BasicExecutor<Inner>>;
+    using Token = asio::use_awaitable_t<Ex>;
     Token token;
     co_await asio::async_initiate<Token, void()>(std::move(launch), token);
     co_return result;
@@ -185,18 +195,17 @@ Plain<T> take(BranchValueT<T>& value) {
     }
 }
 
-template <class T, class U, class Inner>
-asio::awaitable<GroupResult<T, U>, BasicExecutor<Inner>> all_of(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class T, class U, class Ex>
+asio::awaitable<GroupResult<T, U>, Ex> all_of(asio::awaitable<T, Ex> t, asio::awaitable<U, Ex> u) {
     auto group =
         co_await run_group(asio::experimental::wait_for_one_error(), std::move(t), std::move(u));
     group.rethrow_first();
     co_return group;
 }
 
-template <class T, class U, class Inner>
-asio::awaitable<std::variant<Plain<T>, Plain<U>>, BasicExecutor<Inner>> any_of(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class T, class U, class Ex>
+asio::awaitable<std::variant<Plain<T>, Plain<U>>, Ex> any_of(
+    asio::awaitable<T, Ex> t, asio::awaitable<U, Ex> u) {
     using Result_ = std::variant<Plain<T>, Plain<U>>;
     auto group =
         co_await run_group(asio::experimental::wait_for_one_success(), std::move(t), std::move(u));
@@ -205,10 +214,9 @@ asio::awaitable<std::variant<Plain<T>, Plain<U>>, BasicExecutor<Inner>> any_of(
 }
 
 // A chain a || b || c gives one flat variant.
-template <class... T, class U, class Inner>
-asio::awaitable<std::variant<T..., Plain<U>>, BasicExecutor<Inner>> any_of_flat(
-    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
-    asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class... T, class U, class Ex>
+asio::awaitable<std::variant<T..., Plain<U>>, Ex> any_of_flat(
+    asio::awaitable<std::variant<T...>, Ex> t, asio::awaitable<U, Ex> u) {
     using Result_ = std::variant<T..., Plain<U>>;
     auto group =
         co_await run_group(asio::experimental::wait_for_one_success(), std::move(t), std::move(u));
@@ -229,85 +237,92 @@ asio::awaitable<std::variant<T..., Plain<U>>, BasicExecutor<Inner>> any_of_flat(
 
 } // namespace detail
 
-template <class Inner>
-asio::awaitable<void, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+/// For `using namespace`: see the head of this file. Threads: with `||`, and with an `&&` that may fail, run the
+/// coroutine on one thread or on a strand: a cancelling parallel_group is not thread-safe (chriskohlhoff/asio#1348).
+namespace awaitable_operators {
+
+template <class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<void, Ex>
+operator&&(asio::awaitable<void, Ex> t, asio::awaitable<void, Ex> u) {
     co_await detail::all_of(std::move(t), std::move(u));
 }
 
-template <class U, class Inner>
-asio::awaitable<U, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<U, Ex>
+operator&&(asio::awaitable<void, Ex> t, asio::awaitable<U, Ex> u) {
     auto group = co_await detail::all_of(std::move(t), std::move(u));
     co_return std::move(*group.right);
 }
 
-template <class T, class Inner>
-asio::awaitable<T, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+template <class T, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<T, Ex>
+operator&&(asio::awaitable<T, Ex> t, asio::awaitable<void, Ex> u) {
     auto group = co_await detail::all_of(std::move(t), std::move(u));
     co_return std::move(*group.left);
 }
 
-template <class T, class U, class Inner>
-asio::awaitable<std::tuple<T, U>, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class T, class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::tuple<T, U>, Ex>
+operator&&(asio::awaitable<T, Ex> t, asio::awaitable<U, Ex> u) {
     auto group = co_await detail::all_of(std::move(t), std::move(u));
     co_return std::tuple<T, U>(std::move(*group.left), std::move(*group.right));
 }
 
-template <class... T, class Inner>
-asio::awaitable<std::tuple<T..., std::monostate>, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<std::tuple<T...>, BasicExecutor<Inner>> t,
-    asio::awaitable<void, BasicExecutor<Inner>> u) {
+template <class... T, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::tuple<T..., std::monostate>, Ex>
+operator&&(asio::awaitable<std::tuple<T...>, Ex> t, asio::awaitable<void, Ex> u) {
     auto group = co_await detail::all_of(std::move(t), std::move(u));
     co_return std::tuple_cat(std::move(*group.left), std::tuple<std::monostate>{});
 }
 
-template <class... T, class U, class Inner>
-asio::awaitable<std::tuple<T..., U>, BasicExecutor<Inner>> operator&&(
-    asio::awaitable<std::tuple<T...>, BasicExecutor<Inner>> t,
-    asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class... T, class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::tuple<T..., U>, Ex>
+operator&&(asio::awaitable<std::tuple<T...>, Ex> t, asio::awaitable<U, Ex> u) {
     auto group = co_await detail::all_of(std::move(t), std::move(u));
     co_return std::tuple_cat(std::move(*group.left), std::tuple<U>(std::move(*group.right)));
 }
 
-template <class Inner>
-asio::awaitable<std::variant<std::monostate, std::monostate>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+template <class Ex>
+requires detail::ForkableExecutor<Ex>
+    asio::awaitable<std::variant<std::monostate, std::monostate>, Ex>
+operator||(asio::awaitable<void, Ex> t, asio::awaitable<void, Ex> u) {
     return detail::any_of(std::move(t), std::move(u));
 }
 
-template <class U, class Inner>
-asio::awaitable<std::variant<std::monostate, U>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<void, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::variant<std::monostate, U>, Ex>
+operator||(asio::awaitable<void, Ex> t, asio::awaitable<U, Ex> u) {
     return detail::any_of(std::move(t), std::move(u));
 }
 
-template <class T, class Inner>
-asio::awaitable<std::variant<T, std::monostate>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<void, BasicExecutor<Inner>> u) {
+template <class T, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::variant<T, std::monostate>, Ex>
+operator||(asio::awaitable<T, Ex> t, asio::awaitable<void, Ex> u) {
     return detail::any_of(std::move(t), std::move(u));
 }
 
-template <class T, class U, class Inner>
-asio::awaitable<std::variant<T, U>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<T, BasicExecutor<Inner>> t, asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class T, class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::variant<T, U>, Ex>
+operator||(asio::awaitable<T, Ex> t, asio::awaitable<U, Ex> u) {
     return detail::any_of(std::move(t), std::move(u));
 }
 
-template <class... T, class Inner>
-asio::awaitable<std::variant<T..., std::monostate>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
-    asio::awaitable<void, BasicExecutor<Inner>> u) {
+template <class... T, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::variant<T..., std::monostate>, Ex>
+operator||(asio::awaitable<std::variant<T...>, Ex> t, asio::awaitable<void, Ex> u) {
     return detail::any_of_flat(std::move(t), std::move(u));
 }
 
-template <class... T, class U, class Inner>
-asio::awaitable<std::variant<T..., U>, BasicExecutor<Inner>> operator||(
-    asio::awaitable<std::variant<T...>, BasicExecutor<Inner>> t,
-    asio::awaitable<U, BasicExecutor<Inner>> u) {
+template <class... T, class U, class Ex>
+requires detail::ForkableExecutor<Ex> asio::awaitable<std::variant<T..., U>, Ex>
+operator||(asio::awaitable<std::variant<T...>, Ex> t, asio::awaitable<U, Ex> u) {
     return detail::any_of_flat(std::move(t), std::move(u));
 }
+
+} // namespace awaitable_operators
+
+// Where argument-dependent lookup finds them.
+using awaitable_operators::operator&&;
+using awaitable_operators::operator||;
 
 } // namespace weft
