@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 import check
+import context_matrix
 
 CLEAN = {
     "README.md": "# Title\n\n[map](docs/map.md#the-one-heading), [out](https://example.com/x), [self](#title)\n\n"
@@ -93,8 +94,38 @@ def compiled_headers(compiler, files):
         return list(check.check_compiled_headers(check.Tree(root), compiler))
 
 
+def matrix_complaints():
+    """What context_matrix.py fails to find of what it has to find."""
+    rows = [("One", "one", {}), ("Two", "two", {"Callback": "d", "Task": "a"})]
+    listing = "".join(
+        f"ContextMatrix{threads}/{way}.\n" + "".join(f"  {test}\n" for test in tests)
+        for threads, way, tests in [("", "Task", ["One", "Two"]), ("Threads", "Task", ["One"]),
+                                    ("", "Plain", ["One", "Two"]), ("Threads", "Plain", ["One", "Two"]),
+                                    ("", "Callback", ["One"]), ("Threads", "Callback", ["One"])])
+    tests = context_matrix.tests_of(listing)
+    made, wrong = context_matrix.table(tests, rows)
+    wrong += [] if "| two | `Two` | ✓ a | ✓✓ | n/a d |" in made else [f"not the table that was expected: {made}"]
+    planted = {
+        "a missing test": (tests - {"ContextMatrix/Plain.One"}, rows),
+        "a test missing on two threads": (tests - {"ContextMatrixThreads/Callback.One"}, rows),
+        "a test without a row": (tests | {"ContextMatrix/Task.Three"}, rows),
+        "a test on two threads only": (tests - {"ContextMatrix/Task.Two"} | {"ContextMatrixThreads/Task.Two"}, rows),
+        "a reason that is not needed": (tests, [("One", "one", {"Task": "a"}), rows[1]]),
+    }
+    wrong += [f"context_matrix did not find {what}" for what, args in planted.items()
+              if not context_matrix.table(*args)[1]]
+    page = f"text\n{context_matrix.BEGIN}old\n{context_matrix.END}more\n"
+    mended = context_matrix.with_table(page, made)
+    if not mended or made not in mended or context_matrix.with_table(mended, made) != mended:
+        wrong.append("context_matrix does not mend a page, or not once and for all")
+    if context_matrix.with_table("no marks\n", made) is not None:
+        wrong.append("context_matrix takes a page without marks")
+    return wrong
+
+
 def main():
-    wrong = [f"clean tree, {name}: {text}" for name, found in complaints(CLEAN).items() for text in found]
+    wrong = matrix_complaints()
+    wrong += [f"clean tree, {name}: {text}" for name, found in complaints(CLEAN).items() for text in found]
     for name, file, text in PLANTED:
         found = complaints({**CLEAN, file: text})[name]
         if not any(complaint.startswith(file + ":") or name == "code_blocks" for complaint in found):

@@ -273,5 +273,16 @@ TEST_F(ContextCarry, ThroughACoroutineThatContinuesOnAnotherExecutorBoundToItsCo
     pool.join();
 }
 
+// Asio resumes the coroutine on the executor that the token is bound to, and a plain one carries nothing.
+TEST_F(ContextCarry, BoundToAPlainExecutorAChainIsOutsideOfItsContextUntilItsNextAwait) {
+    asio::io_context io(1);
+    expect_carried(io.get_executor(), io, [&io]() -> Task<void> {
+        co_await asio::post(asio::bind_executor(io.get_executor(), use_task));
+        EXPECT_FALSE(current_span_context().is_valid());
+        co_await asio::post(use_task);
+        EXPECT_TRUE(current_span_context().is_valid());
+    });
+}
+
 } // namespace
 } // namespace weft

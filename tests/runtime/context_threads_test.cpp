@@ -3,26 +3,21 @@
 // The context on several threads, for TSan: legitimate use in great numbers, and the races that misuse brings.
 
 #include "loop.hpp"
+#include "matrix/expectations.hpp"
 
-#include <weft/runtime/operators.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/testing/random.hpp>
 #include <weft/testing/span_sink.hpp>
 
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/defer.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/static_thread_pool.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <array>
 #include <atomic>
 #include <iostream>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 namespace weft {
@@ -33,152 +28,6 @@ using testing::Random;
 using testing::use_task;
 
 const testing::SpanSinkOptions roomy{.queue_bytes = std::size_t{64} << 20, .shards = 4};
-
-// Who must be whose parent, written down by the coroutines themselves.
-class Expectations {
-public:
-    void add(const SpanContext& span, const SpanContext& parent) {
-        const std::lock_guard lock(mutex_);
-        parents_.emplace(span.span_id, parent);
-    }
-    void check(const testing::SpanIndex& spans) {
-        EXPECT_EQ(spans.size(), parents_.size());
-        std::size_t wrong = 0;
-        for (const auto& span : spans.all()) {
-            const auto expected = parents_.find(span.id());
-            ASSERT_NE(expected, parents_.end()) << span.name;
-            const bool right = span.parent == expected->second.span_id &&
-                               (!span.parent || span.trace_id() == expected->second.trace_id);
-            wrong += right ? 0 : 1;
-        }
-        EXPECT_EQ(wrong, 0U) << "spans with the wrong parent";
-    }
-
-private:
-    std::mutex mutex_; // Guards parents_.
-    std::unordered_map<SpanId, SpanContext> parents_;
-};
-
-struct Storm {
-    asio::io_context& io;
-    asio::thread_pool& pool;
-    Expectations& expected;
-    std::atomic<int> open{0}; // Coroutines that have not ended; counted on any thread.
-};
-
-// One of the many ways to give the thread to others.
-Task<void> random_await(Storm& storm, Random& random) {
-    const auto executor = co_await asio::this_coro::executor;
-    switch (random.below(6)) {
-    case 0:
-        co_await asio::post(use_task);
-        break;
-    case 1:
-        co_await asio::defer(use_task);
-        break;
-    case 2:
-        co_await asio::dispatch(use_task);
-        break;
-    case 3:
-        co_await asio::post(storm.pool, use_task);
-        break;
-    case 4: {
-        asio::steady_timer timer(executor, std::chrono::microseconds(random.below(50)));
-        co_await timer.async_wait(use_task);
-        break;
-    }
-    case 5: {
-        // Continues on the pool, bound to this chain, and comes back with the next await.
-        co_await asio::post(asio::bind_executor(bind_context(storm.pool.get_executor()), use_task));
-        co_await asio::post(use_task);
-        break;
-    }
-    }
-}
-
-Task<void> random_work(Storm& storm, std::uint64_t seed, SpanContext parent, int depth);
-
-Task<void> random_step(Storm& storm, Random& random, SpanContext here, int depth) {
-    const auto seed = random.word();
-    switch (random.below(depth > 0 ? 5 : 1)) {
-    case 1:
-        co_return co_await random_work(storm, seed, here, depth - 1);
-    case 2:
-        co_await (
-            random_work(storm, seed, here, depth - 1) &&
-            random_work(storm, seed + 1, here, depth - 1));
-        co_return;
-    case 3:
-        co_return co_await weft::co_spawn(
-            storm.io, random_work(storm, seed, here, depth - 1), use_task);
-    case 4:
-        storm.open.fetch_add(1, std::memory_order_relaxed); // A counter.
-        weft::co_spawn(
-            storm.io, random_work(storm, seed, here, depth - 1),
-            [&storm](const std::exception_ptr& error) {
-                storm.open.fetch_sub(1, std::memory_order_relaxed); // A counter.
-                fail_on_exception(error);
-            });
-        co_return;
-    default:
-        co_return co_await random_await(storm, random);
-    }
-}
-
-Task<void> random_work(Storm& storm, std::uint64_t seed, SpanContext parent, int depth) {
-    Random random(seed);
-    Span span("work");
-    storm.expected.add(span.context(), parent);
-    const auto steps = random.below(4);
-    for (std::size_t i = 0; i < steps; ++i) {
-        co_await random_step(storm, random, span.context(), depth);
-        EXPECT_EQ(current_span_context(), span.context());
-    }
-}
-
-// Runs `coroutines` random chains, many at once, and requires that every span has the parent that its coroutine
-// wrote down.
-void expect_right_parents(int coroutines, int threads) {
-    testing::SpanSink sink(roomy);
-    const testing::FaultsSince faults;
-    Expectations expected;
-    asio::io_context io(threads);
-    asio::thread_pool pool(1);
-    Storm storm{io, pool, expected};
-    auto random = Random::seeded("ContextThreads storm");
-    constexpr int at_once = 500;
-    std::atomic<int> started{at_once}; // Handed out by the chains as they end.
-
-    const auto one_after_the_other = [&](std::uint64_t seed) -> Task<void> {
-        for (;;) {
-            co_await weft::co_spawn(storm.io, random_work(storm, seed, {}, 3), use_task);
-            // relaxed: a counter.
-            if (started.fetch_add(1, std::memory_order_relaxed) >= coroutines) { co_return; }
-            seed += 7919;
-        }
-    };
-    for (int i = 0; i < at_once; ++i) {
-        weft::co_spawn(
-            io, [&, seed = random.word()] { return one_after_the_other(seed); }, fail_on_exception);
-    }
-    testing::run_on_threads(io, threads);
-    pool.join();
-
-    EXPECT_EQ(storm.open.load(std::memory_order_relaxed), 0); // Joined.
-    EXPECT_EQ(faults(), ContextFaults{});
-    EXPECT_EQ(sink.provider().dropped_queue_full.load(std::memory_order_relaxed), 0U); // As above.
-    expected.check(testing::SpanIndex(sink.take()));
-}
-
-// Goal: every span has the right parent whatever happens in between. Method: chains interleaved on two threads, each
-// choosing its awaits at random and writing down whose child each span must be.
-TEST(ContextThreads, TwentyThousandInterleavedCoroutinesOnTwoThreadsKeepTheirParents) {
-    expect_right_parents(20'000, 2);
-}
-
-TEST(ContextThreads, ThousandsOfCoroutinesOnOneThreadKeepTheirParents) {
-    expect_right_parents(5'000, 1);
-}
 
 // Goal: I6. Method: operations that are over at once, on two threads that have nothing else to do: the other thread
 // often resumes the chain before the first has left its slice.
@@ -234,7 +83,7 @@ TEST(ContextThreads, AChainResumedElsewhereBeforeItsSliceHasReturnedHasItsContex
 TEST(ContextThreads, ChainsSpawnedFromSeveralThreadsAtOnceKeepTheirSpawnersContext) {
     testing::SpanSink sink(roomy);
     const testing::FaultsSince faults;
-    Expectations expected;
+    testing::Expectations expected;
     asio::io_context io(2);
     auto guard = asio::make_work_guard(io);
     std::vector<std::thread> loops;
