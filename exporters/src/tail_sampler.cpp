@@ -307,8 +307,10 @@ bool TailSampler::make_room(std::size_t bytes, std::int64_t now_ns) noexcept {
 }
 
 TailSampler::Held* TailSampler::copy(const Record& record, std::uint64_t index) noexcept {
-    void* const place = ::operator new(sizeof(Held) + record.body.size(), std::nothrow);
-    if (place == nullptr) { return nullptr; }
+    void* place = nullptr;
+    try {
+        place = ::operator new(sizeof(Held) + record.body.size());
+    } catch (const std::bad_alloc&) { return nullptr; }
     auto* const held = new (place) Held;
     held->index = index;
     held->header = record.header;
