@@ -82,10 +82,8 @@ TEST(Sampler, DecidesItselfWhereTheParentLeftItUndecided) {
     parent.trace_id.bytes[15] = parent.span_id.bytes[7] = 1;
     parent.is_remote = true;
     parent.flags = trace_flags::undecided;
-    EXPECT_TRUE(
-        samples(Sampler::parent_based(Sampler::always_on()), &parent, parent.trace_id));
-    EXPECT_FALSE(
-        samples(Sampler::parent_based(Sampler::always_off()), &parent, parent.trace_id));
+    EXPECT_TRUE(samples(Sampler::parent_based(Sampler::always_on()), &parent, parent.trace_id));
+    EXPECT_FALSE(samples(Sampler::parent_based(Sampler::always_off()), &parent, parent.trace_id));
 }
 
 TEST(Sampler, KeepsTheTracesAtAndAboveTheThresholdOfItsRatio) {
