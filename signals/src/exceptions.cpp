@@ -23,7 +23,8 @@ constexpr std::size_t generated_max = 3; // Type, message, stack.
 const void* object_of([[maybe_unused]] const std::exception_ptr& error) noexcept {
     const void* object = nullptr;
 #ifdef __GLIBCXX__
-    static_assert(sizeof error == sizeof object, "libstdc++'s exception_ptr is the object's address");
+    static_assert(
+        sizeof error == sizeof object, "libstdc++'s exception_ptr is the object's address");
     std::memcpy(&object, &error, sizeof object);
 #endif
     return object;
@@ -65,8 +66,7 @@ void add_exception(
     std::string_view message, std::span<const Attribute> extra) noexcept {
     const detail::TypeName name(type);
     const Told told{.type = name.view(), .message = message, .stack = {}};
-    if (!put_with_stack(record, object, type, told, extra) &&
-        !put_exception(record, told, extra)) {
+    if (!put_with_stack(record, object, type, told, extra) && !put_exception(record, told, extra)) {
         ++record.dropped_events;
     }
 }
@@ -91,7 +91,8 @@ void SpanOperations::record_exception(
         const std::type_info* type = abi::__cxa_current_exception_type();
         if (type != nullptr) {
             add_exception(*record_, object_of(error), *type, {}, extra);
-        } else if (!put_exception(*record_, {.type = "unknown", .message = {}, .stack = {}}, extra)) {
+        } else if (!put_exception(
+                       *record_, {.type = "unknown", .message = {}, .stack = {}}, extra)) {
             ++record_->dropped_events;
         }
     }

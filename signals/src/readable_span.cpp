@@ -25,7 +25,9 @@ std::string_view content_of(
 }
 
 void read_id(std::string_view bytes, auto& id) noexcept {
-    if (bytes.size() == id.bytes.size()) { std::memcpy(id.bytes.data(), bytes.data(), bytes.size()); }
+    if (bytes.size() == id.bytes.size()) {
+        std::memcpy(id.bytes.data(), bytes.data(), bytes.size());
+    }
 }
 
 } // namespace
@@ -101,8 +103,12 @@ std::optional<EncodedValue> ReadableSpan::attribute(std::string_view key) const 
 EncodedList<EncodedEvent> ReadableSpan::events() const noexcept {
     return {body_of(*read_), tag_event};
 }
-EncodedList<EncodedLink> ReadableSpan::links() const noexcept { return {body_of(*read_), tag_link}; }
-std::uint32_t ReadableSpan::dropped_attributes() const noexcept { return read_->dropped_attributes; }
+EncodedList<EncodedLink> ReadableSpan::links() const noexcept {
+    return {body_of(*read_), tag_link};
+}
+std::uint32_t ReadableSpan::dropped_attributes() const noexcept {
+    return read_->dropped_attributes;
+}
 std::uint32_t ReadableSpan::dropped_events() const noexcept { return read_->dropped_events; }
 std::uint32_t ReadableSpan::dropped_links() const noexcept { return read_->dropped_links; }
 

@@ -43,7 +43,7 @@ void report(const SpanProcessor& processor, const char* function, const char* wh
     diagnostics().report(DiagnosticLevel::error, "span_processor", [&] {
         return std::string("the span processor ") +
                std::string(TypeName(typeid(processor)).view()) + " threw in " + function + ": " +
-               printable(what, 500) + "; the span goes on without it";
+               printable(what, 500) + "; its other calls, the span and the other processors go on";
     });
 }
 
@@ -53,9 +53,9 @@ bool contain(SpanProcessor& processor, const char* function, const Call& call) n
     try {
         call(processor);
         return true;
-    } catch (const std::exception& error) { report(processor, function, error.what()); } catch (...) {
-        report(processor, function, "not a std::exception");
-    }
+    } catch (const std::exception& error) {
+        report(processor, function, error.what());
+    } catch (...) { report(processor, function, "not a std::exception"); }
     return false;
 }
 
@@ -113,8 +113,8 @@ bool SpanProcessors::shutdown(SpanProcessor::TimePoint deadline) noexcept {
     if (is_shut_down_.exchange(true, std::memory_order_relaxed)) { return true; }
     bool all = true;
     for (const auto& processor : list_) {
-        const bool returned = contain(
-            *processor, "shutdown", [&](auto& it) { all = it.shutdown(deadline) && all; });
+        const bool returned =
+            contain(*processor, "shutdown", [&](auto& it) { all = it.shutdown(deadline) && all; });
         all = all && returned;
     }
     return all;

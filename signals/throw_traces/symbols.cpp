@@ -1,11 +1,10 @@
 #include "symbols.hpp"
 
-#include <fmt/format.h>
-
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <link.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -48,8 +47,7 @@ public:
         return true;
     }
     template <class Element>
-    [[nodiscard]] std::vector<Element> read_table(
-        std::uint64_t offset, std::uint64_t bytes) const {
+    [[nodiscard]] std::vector<Element> read_table(std::uint64_t offset, std::uint64_t bytes) const {
         if (bytes > table_bytes_max) { return {}; }
         std::vector<Element> table(bytes / sizeof(Element));
         if (!read(table.data(), table.size() * sizeof(Element), offset)) { table.clear(); }
@@ -160,15 +158,14 @@ std::string describe(std::size_t number, std::uintptr_t address) {
     const auto module_name = file_name(info.dli_fname);
     const Module* module = module_at(*map);
     const Function* function = module != nullptr ? module->find(at) : nullptr;
-    if (function == nullptr) {
-        return fmt::format("#{} ?? ({}+{:#x})\n", number, module_name, at);
-    }
+    if (function == nullptr) { return fmt::format("#{} ?? ({}+{:#x})\n", number, module_name, at); }
     const char* mangled = module->names.data() + function->name;
     char* demangled = ::abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr);
     const std::string name =
         std::string(demangled != nullptr ? demangled : mangled).substr(0, name_bytes_max);
     std::free(demangled);
-    return fmt::format("#{} {}+{:#x} ({}+{:#x})\n", number, name, at - function->at, module_name, at);
+    return fmt::format(
+        "#{} {}+{:#x} ({}+{:#x})\n", number, name, at - function->at, module_name, at);
 }
 
 } // namespace
@@ -188,8 +185,9 @@ std::size_t write_stack(
         }
     } catch (...) {} // No memory: the frames so far are worth having.
     if (number < frames.size() && used != 0) {
-        used += fmt::format_to_n(out + used, size - used, "... and {} more\n", frames.size() - number)
-                    .size;
+        used +=
+            fmt::format_to_n(out + used, size - used, "... and {} more\n", frames.size() - number)
+                .size;
     }
     return used;
 }

@@ -26,7 +26,8 @@ namespace {
 
 constexpr std::size_t depth_max = 64;
 constexpr std::size_t ways = 4;
-constexpr std::size_t sets = 64; // With the ways: 256 exceptions, 140 KiB that are touched only by throws.
+constexpr std::size_t sets =
+    64; // With the ways: 256 exceptions, 140 KiB that are touched only by throws.
 
 struct Entry {
     // E1: let_go stores (release) -> try_hold exchanges (acquire): whoever holds an entry sees its plain fields.
@@ -97,8 +98,7 @@ void note(const void* object, const std::type_info* type, void* from) noexcept {
     Walk walk{.from = reinterpret_cast<std::uintptr_t>(from), .entry = *entry};
     _Unwind_Backtrace(&step, &walk);
     // relaxed: a hint. From one on.
-    entry->age.store(
-        throws.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    entry->age.store(throws.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     entry->let_go();
 }
 

@@ -9,7 +9,6 @@
 #include <weft/telemetry/runtime.hpp>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -168,17 +167,17 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         const bool exports = detail::exports_traces(options);
         std::unique_ptr<OtlpHttpSink> sink;
         if (exports) { sink = make_sink(); }
-        auto processors = options.span_processors.empty()
-                              ? nullptr
-                              : std::make_unique<detail::SpanProcessors>(
-                                    options.span_processors, exports);
+        auto processors =
+            options.span_processors.empty()
+                ? nullptr
+                : std::make_unique<detail::SpanProcessors>(options.span_processors, exports);
         provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
             options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards,
             std::move(processors)));
         if (exports) {
             start_drain(resource, std::move(sink));
         } else { // Processors alone.
-            asio::co_spawn(service->io_context(), keep_house(), asio::detached);
+            drained = asio::co_spawn(service->io_context(), keep_house(), asio::use_future);
         }
         if (options.make_default) {
             detail::TraceProvider* nobody = nullptr;
@@ -324,7 +323,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     detail::TraceProvider* provider = nullptr;
     std::optional<detail::ServiceThread> service;
     std::unique_ptr<Drain> drain;
-    std::future<void> drained;
+    std::future<void> drained; // Of what runs on the service's thread; nobody waits for it.
     // The program's loop:
     std::atomic<bool> stopping{false}; // Set by whichever thread begins the stop, read by run().
     Clock::time_point

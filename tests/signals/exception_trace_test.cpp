@@ -131,7 +131,8 @@ TEST_F(ExceptionTrace, StaysTheFirstThrowsWhenItIsThrownAgain) {
     try {
         Again::rethrow(1);
     } catch (const std::exception& error) {
-        EXPECT_THAT(stack_of(error), StartsWith("#0 weft::testing::(anonymous namespace)::throw_local"));
+        EXPECT_THAT(
+            stack_of(error), StartsWith("#0 weft::testing::(anonymous namespace)::throw_local"));
     }
 }
 

@@ -70,8 +70,7 @@ private:
         if (span.parent().is_valid()) { copy.set_parent_span_id(bytes_of(span.parent().span_id)); }
         copy.set_flags(flags_of(span.context(), span.parent().is_remote));
         copy.set_name(std::string(span.name()));
-        copy.set_kind(
-            static_cast<opentelemetry::proto::trace::v1::Span::SpanKind>(span.kind()));
+        copy.set_kind(static_cast<opentelemetry::proto::trace::v1::Span::SpanKind>(span.kind()));
         copy.set_start_time_unix_nano(static_cast<std::uint64_t>(span.start_time().unix_ns));
         copy.set_end_time_unix_nano(static_cast<std::uint64_t>(span.end_time().unix_ns));
         copy_attributes(span.attributes(), *copy.mutable_attributes());

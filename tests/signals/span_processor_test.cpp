@@ -233,8 +233,8 @@ TEST(SpanProcessor, ThatThrowsHarmsNeitherTheSpanNorTheOthersAndIsCounted) {
     Span("two").end();
     diagnostics().set_handler({});
     EXPECT_THAT(
-        good.calls, ElementsAre(
-                        "start one", "ending one", "end one", "start two", "ending two", "end two"));
+        good.calls,
+        ElementsAre("start one", "ending one", "end one", "start two", "ending two", "end two"));
     EXPECT_EQ(sink.take().size(), 2U);
     EXPECT_EQ(span_processor_faults() - before, 6U);
     ASSERT_EQ(lines.size(), 1U) << "and not one for each span";
@@ -348,13 +348,14 @@ TEST(EncodedValue, IsOfOneTypeAndNothingByTheOthers) {
         EXPECT_TRUE(span.attribute("map")->bytes().empty());
     };
     const std::byte bytes[] = {std::byte{1}, std::byte{2}};
-    Span("one", {{"text", "t"},
-                 {"whole", -7},
-                 {"part", 0.5},
-                 {"flag", true},
-                 {"empty", {}},
-                 {"list", AttributeArray{1, 2}},
-                 {"map", AttributeMap{{"inner", std::span<const std::byte>(bytes)}}}})
+    Span(
+        "one", {{"text", "t"},
+                {"whole", -7},
+                {"part", 0.5},
+                {"flag", true},
+                {"empty", {}},
+                {"list", AttributeArray{1, 2}},
+                {"map", AttributeMap{{"inner", std::span<const std::byte>(bytes)}}}})
         .end();
     EXPECT_EQ(f.calls.size(), 3U);
 }

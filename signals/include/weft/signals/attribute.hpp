@@ -46,7 +46,8 @@ inline constexpr bool is_attribute_element =
 } // namespace detail
 
 /// A view of one attribute value of any OpenTelemetry type. It owns nothing: what it refers to must live until the
-/// call that takes it returns. An unsigned integer above the int64 range becomes its decimal text.
+/// call that takes it returns. An unsigned integer above the int64 range becomes its decimal text. A null `const char*`
+/// is an empty text: there is no null, and `AttributeValue()` is the empty value, which is kept.
 /// Source: OpenTelemetry common, "Attribute" and "AnyValue".
 class AttributeValue {
 public:

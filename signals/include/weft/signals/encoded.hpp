@@ -81,16 +81,7 @@ private:
 /// Source: OTLP schema, `AnyValue`.
 class EncodedValue {
 public:
-    enum class Type : std::uint8_t {
-        empty,
-        boolean,
-        integer,
-        floating,
-        string,
-        bytes,
-        array,
-        map
-    };
+    enum class Type : std::uint8_t { empty, boolean, integer, floating, string, bytes, array, map };
 
     EncodedValue() noexcept = default;
     [[nodiscard]] static EncodedValue decode(std::string_view message) noexcept;
