@@ -46,8 +46,7 @@ inline constexpr bool is_attribute_element =
 } // namespace detail
 
 /// A view of one attribute value of any OpenTelemetry type. It owns nothing: what it refers to must live until the
-/// call that takes it returns. An unsigned integer above the int64 range becomes its decimal text. A null `const char*`
-/// is an empty text: there is no null, and `AttributeValue()` is the empty value, which is kept.
+/// call that takes it returns. An unsigned integer above the int64 range becomes its decimal text.
 /// Source: OpenTelemetry common, "Attribute" and "AnyValue".
 class AttributeValue {
 public:
@@ -83,7 +82,7 @@ public:
         : type_(Type::floating), floating_(static_cast<double>(value)) {}
     constexpr AttributeValue(std::string_view text) noexcept
         : type_(Type::string), size_(text.size()), data_(text.data()) {}
-    constexpr AttributeValue(const char* text) noexcept
+    constexpr AttributeValue(const char* text) noexcept ///< Null: the empty text.
         : AttributeValue(text == nullptr ? std::string_view() : std::string_view(text)) {}
     AttributeValue(const std::string& text) noexcept : AttributeValue(std::string_view(text)) {}
     constexpr AttributeValue(std::span<const std::byte> bytes) noexcept
