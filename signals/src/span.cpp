@@ -1,14 +1,9 @@
 #include "span_record.hpp"
-#include "type_name.hpp"
 #include "utf8.hpp"
 
 #include <weft/runtime/record.hpp>
 #include <weft/signals/composable_sampler.hpp>
 #include <weft/signals/span.hpp>
-
-#include <cxxabi.h>
-
-#include <typeinfo>
 
 namespace weft {
 namespace detail {
@@ -131,33 +126,6 @@ void set_name(SpanRecord& record, std::string_view name) noexcept {
     const auto old = record.name;
     record.name = {mark, record.body.size() - mark};
     if (old.size != 0) { cut(record, old); }
-}
-
-void add_event(
-    SpanRecord& record, std::string_view name, std::span<const Attribute> attributes,
-    std::int64_t time, std::uint32_t discarded_before = 0) noexcept {
-    const SpanLimits& limits = record.provider->limits;
-    if (record.events >= limits.event_count) {
-        ++record.dropped_events;
-        return;
-    }
-    auto& body = record.body;
-    const auto mark = body.size();
-    const auto start = body.begin_message(tag_event);
-    body.put_fixed64_field(0x09, static_cast<std::uint64_t>(time));
-    body.put_text_field(0x12, name, SpanLimits::unlimited);
-    const auto discarded =
-        discarded_before +
-        wire::put_attributes(
-            body, 0x1a, attributes, limits.event_attribute_count, value_limits(limits));
-    if (discarded != 0) { body.put_varint_field(0x20, discarded); }
-    body.end_message(start);
-    if (body.failed()) {
-        body.roll_back(mark);
-        ++record.dropped_events;
-        return;
-    }
-    ++record.events;
 }
 
 void add_link(
@@ -397,6 +365,33 @@ void begin_recording(
 
 } // namespace
 
+bool put_event(
+    SpanRecord& record, std::string_view name, std::span<const Attribute> attributes,
+    std::int64_t time, std::uint32_t discarded_before) noexcept {
+    const SpanLimits& limits = record.provider->limits;
+    if (record.events >= limits.event_count) {
+        ++record.dropped_events;
+        return true;
+    }
+    auto& body = record.body;
+    const auto mark = body.size();
+    const auto start = body.begin_message(tag_event);
+    body.put_fixed64_field(0x09, static_cast<std::uint64_t>(time));
+    body.put_text_field(0x12, name, SpanLimits::unlimited);
+    const auto discarded =
+        discarded_before +
+        wire::put_attributes(
+            body, 0x1a, attributes, limits.event_attribute_count, value_limits(limits));
+    if (discarded != 0) { body.put_varint_field(0x20, discarded); }
+    body.end_message(start);
+    if (body.failed()) {
+        body.roll_back(mark);
+        return false;
+    }
+    ++record.events;
+    return true;
+}
+
 SpanRecord* start_span(
     SpanStart how, std::string_view name, std::span<const Attribute> attributes,
     const SpanOptions& options) noexcept {
@@ -458,6 +453,13 @@ SpanRecord* start_span(
             begin_recording(*record, how, name, attributes, options);
         }
     }
+    if (record->recording) {
+        if (auto* processors = how.provider->processors.get(); processors != nullptr) [[unlikely]] {
+            processors->start(*record, has_parent ? *parent : SpanContext{}, *parent_state);
+            slot = active_slot(); // The slice may have given it up meanwhile.
+            if (slot == nullptr) { return record; }
+        }
+    }
     if (how.make_current) { link_scope(*slot, *record); }
     return record;
 }
@@ -469,29 +471,15 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
             end_unix_ns = std::max(steady_now_ns() + record->wall_offset_ns, record->start_unix_ns);
         }
         record->end_unix_ns = end_unix_ns;
+        if (auto* processors = record->provider->processors.get(); processors != nullptr)
+            [[unlikely]] {
+            processors->end(*record);
+        }
     }
     if (unlink_scope(*record)) { finish(record); }
 }
 
 } // namespace detail
-
-namespace {
-
-void add_exception_event(
-    detail::SpanRecord& record, std::string_view type, std::string_view message,
-    std::span<const Attribute> extra) noexcept {
-    // The caller's attributes win, and of equal keys the last does.
-    constexpr std::size_t extra_max = 30;
-    Attribute attributes[extra_max + 2] = {
-        {"exception.type", type}, {"exception.message", message}};
-    const std::size_t kept = std::min(extra.size(), extra_max);
-    std::copy_n(extra.begin(), kept, attributes + 2);
-    detail::add_event(
-        record, "exception", {attributes, kept + 2}, steady_now_ns() + record.wall_offset_ns,
-        static_cast<std::uint32_t>(extra.size() - kept));
-}
-
-} // namespace
 
 bool SpanOperations::is_recording() const noexcept {
     return record_ != nullptr && record_->recording;
@@ -512,7 +500,9 @@ void SpanOperations::add_event(
     std::string_view name, std::initializer_list<Attribute> attributes, WallTime time) noexcept {
     if (!is_recording()) { return; }
     const auto at = time.unix_ns != 0 ? time.unix_ns : steady_now_ns() + record_->wall_offset_ns;
-    detail::add_event(*record_, name, {attributes.begin(), attributes.size()}, at);
+    if (!detail::put_event(*record_, name, {attributes.begin(), attributes.size()}, at, 0)) {
+        ++record_->dropped_events;
+    }
 }
 
 void SpanOperations::add_link(
@@ -548,30 +538,6 @@ void SpanOperations::set_error(std::string_view error_type, std::string_view des
     if (!is_recording()) { return; }
     detail::set_attribute(*record_, "error.type", error_type);
     set_status(StatusCode::error, description);
-}
-
-void SpanOperations::record_exception(
-    const std::exception& error, std::initializer_list<Attribute> attributes) noexcept {
-    if (!is_recording()) { return; }
-    const detail::TypeName type(typeid(error));
-    add_exception_event(
-        *record_, type.view(), error.what(), {attributes.begin(), attributes.size()});
-}
-
-void SpanOperations::record_exception(
-    const std::exception_ptr& error, std::initializer_list<Attribute> attributes) noexcept {
-    if (!is_recording() || !error) { return; }
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) { record_exception(e, attributes); } catch (...) {
-        const std::type_info* type = abi::__cxa_current_exception_type();
-        const std::span<const Attribute> extra(attributes.begin(), attributes.size());
-        if (type != nullptr) {
-            add_exception_event(*record_, detail::TypeName(*type).view(), {}, extra);
-        } else {
-            add_exception_event(*record_, "unknown", {}, extra);
-        }
-    }
 }
 
 void SpanOperations::update_name(std::string_view name) noexcept {

@@ -6,6 +6,8 @@
 #include <weft/signals/span.hpp>
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 namespace weft::detail {
 
@@ -30,6 +32,7 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     StatusCode status = StatusCode::unset;
     bool has_parent = false;
     bool parent_is_remote = false;
+    bool is_shown = false; // To processors; written and read only where there are any.
     std::int64_t start_unix_ns = 0;
     std::int64_t end_unix_ns = 0;
     std::uint64_t keys_seen = 0; // Bit set of key hashes: a clear bit proves that a key is new.
@@ -45,6 +48,11 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     char storage[inline_bytes];
 };
 static_assert(sizeof(SpanRecord) <= 1088);
+
+/// False, and nothing changed, when there is no room. What goes over the limit counts as dropped, and done.
+[[nodiscard]] bool put_event(
+    SpanRecord& record, std::string_view name, std::span<const Attribute> attributes,
+    std::int64_t time, std::uint32_t discarded_before) noexcept;
 
 using SpanPool = StablePool<SpanRecord, 128, 8192>;
 

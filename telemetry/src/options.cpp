@@ -331,6 +331,12 @@ std::string problem_in(const Options& options) {
             "Options::span_limits.attribute_value_depth is {}: allowed is 1 to 64",
             options.span_limits.attribute_value_depth);
     }
+    for (std::size_t i = 0; i < options.span_processors.size(); ++i) {
+        if (options.span_processors[i] == nullptr) {
+            return fmt::format(
+                "Options::span_processors[{}] is null: a processor is wanted, or leave it out", i);
+        }
+    }
     if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
     return detail::exports_traces(options) ? detail::traces_sink(options.otlp).problem

@@ -12,6 +12,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
@@ -87,6 +89,22 @@ void add_producer_counts(const detail::TraceProvider& provider, Ledger& ledger) 
     add(provider.dropped_no_memory, DropReason::encode_failed);
 }
 
+void housekeeping() {
+    check_clock();
+    refresh_wall_offset();
+    detail::finish_ended_chains();
+}
+
+// For a runtime without a drain, which would do it. Ends with its io_context.
+asio::awaitable<void> keep_house() {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (;;) {
+        timer.expires_after(std::chrono::seconds(1));
+        co_await timer.async_wait(asio::use_awaitable);
+        housekeeping();
+    }
+}
+
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -132,7 +150,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         const Resource resource = make_resource(options);
         service_name = resource.text("service.name");
-        if (detail::exports_traces(options)) { start_traces(resource); }
+        if (detail::exports_traces(options) ||
+            (!options.disabled && !options.span_processors.empty())) {
+            start_traces(resource);
+        }
         // Telemetry off or not: what comes in is passed on. Last, for a constructor that throws claims nothing.
         if (options.make_default) { claim_propagators(this, options.propagators); }
     }
@@ -143,6 +164,30 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     void start_traces(const Resource& resource) {
         calibrate_clock();
         service.emplace();
+        const bool exports = detail::exports_traces(options);
+        std::unique_ptr<OtlpHttpSink> sink;
+        if (exports) { sink = make_sink(); }
+        auto processors =
+            options.span_processors.empty()
+                ? nullptr
+                : std::make_unique<detail::SpanProcessors>(options.span_processors, exports);
+        provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
+            options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards,
+            std::move(processors)));
+        if (exports) {
+            start_drain(resource, std::move(sink));
+        } else { // Processors alone.
+            drained = asio::co_spawn(service->io_context(), keep_house(), asio::use_future);
+        }
+        if (options.make_default) {
+            detail::TraceProvider* nobody = nullptr;
+            // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
+            detail::default_provider.compare_exchange_strong(
+                nobody, provider, std::memory_order_release, std::memory_order_relaxed);
+        }
+    }
+
+    std::unique_ptr<OtlpHttpSink> make_sink() {
         auto sink = OtlpHttpSink::create(
             service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
             diagnostics());
@@ -151,32 +196,23 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
                 sink.error().message()));
         }
-        provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
-            options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards));
+        return std::move(*sink);
+    }
+
+    void start_drain(const Resource& resource, std::unique_ptr<OtlpHttpSink> sink) {
         drain = std::make_unique<Drain>(Drain::Setup{
             .executor = service->io_context().get_executor(),
             .signal = Signal::traces,
             .queue = provider->queue,
             .resource = {resource.encoded(), resource.schema_url},
-            .sink = std::move(*sink),
+            .sink = std::move(sink),
             .sends_max = options.otlp.connections,
             .batch = options.batch,
             .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
-            .housekeeping =
-                [] {
-                    check_clock();
-                    refresh_wall_offset();
-                    detail::finish_ended_chains();
-                },
+            .housekeeping = &housekeeping,
             .log = diagnostics(),
             .tail = options.tail_sampling});
         drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
-        if (options.make_default) {
-            detail::TraceProvider* nobody = nullptr;
-            // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
-            detail::default_provider.compare_exchange_strong(
-                nobody, provider, std::memory_order_release, std::memory_order_relaxed);
-        }
     }
 
     // From now on spans of this runtime go nowhere. True for the first caller.
@@ -190,12 +226,23 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return provider->accepting.exchange(false, std::memory_order_relaxed); // As above.
     }
 
+    // Both on the export thread. Processors first: what they are told may still lead to spans.
     asio::awaitable<FlushReport> flush_here(TimePoint deadline) {
         detail::finish_ended_chains();
-        return drain->flush(deadline);
+        auto* processors = provider->processors.get();
+        const bool processed = processors == nullptr || processors->force_flush(deadline);
+        FlushReport report{.complete = true};
+        if (drain) { report = co_await drain->flush(deadline); }
+        report.complete = report.complete && processed;
+        co_return report;
     }
     asio::awaitable<FlushReport> shutdown_here(TimePoint deadline) {
-        return drain->shutdown(deadline);
+        auto* processors = provider->processors.get();
+        const bool processed = processors == nullptr || processors->shutdown(deadline);
+        FlushReport report{.complete = true};
+        if (drain) { report = co_await drain->shutdown(deadline); }
+        report.complete = report.complete && processed;
+        co_return report;
     }
 
     // The work keeps its own deadline; the bound here is for an export thread that is not there any more, as in a
@@ -206,7 +253,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         const bool answers = deadline > TimePoint::max() - patience ||
                              report.wait_until(deadline + patience) == std::future_status::ready;
         if (answers) { return report.get(); }
-        const Ledger ledger = drain->ledger();
+        const Ledger ledger = drain ? drain->ledger() : Ledger{};
         return FlushReport{.complete = false, .pending = ledger.queued + ledger.in_flight};
     }
 
@@ -276,7 +323,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     detail::TraceProvider* provider = nullptr;
     std::optional<detail::ServiceThread> service;
     std::unique_ptr<Drain> drain;
-    std::future<void> drained;
+    std::future<void> drained; // Of what runs on the service's thread; nobody waits for it.
     // The program's loop:
     std::atomic<bool> stopping{false}; // Set by whichever thread begins the stop, read by run().
     Clock::time_point
@@ -344,14 +391,14 @@ void Runtime::stop() noexcept {
 }
 
 Task<FlushReport> Runtime::flush(TimePoint deadline) {
-    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    if (state_->provider == nullptr) { co_return FlushReport{.complete = true}; }
     co_return co_await asio::co_spawn(
         state_->service->io_context(), state_->flush_here(deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
 Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
-    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    if (state_->provider == nullptr) { co_return FlushReport{.complete = true}; }
     state_->close();
     co_return co_await asio::co_spawn(
         state_->service->io_context(), state_->shutdown_here(deadline),
@@ -366,14 +413,14 @@ Task<FlushReport> Runtime::shutdown(std::chrono::milliseconds within) {
 }
 
 Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
-    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (state_->provider == nullptr) { return FlushReport{.complete = true}; }
     if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
     const auto deadline = from_now(within);
     return state_->wait_for(state_->flush_here(deadline), deadline);
 }
 
 Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
-    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (state_->provider == nullptr) { return FlushReport{.complete = true}; }
     if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
     state_->close();
     const auto deadline = from_now(within);

@@ -1,5 +1,7 @@
 #include <weft/propagation/trace_context.hpp>
 #include <weft/propagation/trace_state_edit.hpp>
+#include <weft/signals/detail/trace_provider.hpp>
+#include <weft/signals/span.hpp>
 
 #include <gtest/gtest.h>
 
@@ -101,6 +103,21 @@ TEST(TraceStateShortening, DropsFromTheEndWhenNoneIsLong) {
     EXPECT_EQ(shortened(state_of("a=1,b=2,c=3"), 7).text(), "a=1,b=2");
     EXPECT_EQ(shortened(state_of("a=1,b=2,c=3"), 6).text(), "a=1");
     EXPECT_TRUE(shortened(state_of("a=1,b=2,c=3"), 2).empty());
+}
+
+// What a span is born with is what its children inherit and what is sent.
+TEST(TraceStateMember, IsEditedForASpanThroughItsParent) {
+    detail::TraceProvider provider(Sampler::parent_based(Sampler::always_on()), {}, 64 << 10, 1);
+    const auto tracer = Tracer("test").bound_to(&provider);
+    TraceContext parent{
+        {random_trace_id(), random_span_id(), trace_flags::known, true},
+        state_of("vendor=7,old=1")};
+    parent.state = without_member(*with_member(parent.state, "mine", "1"), "old");
+    const Span span(tracer, "edited", {}, {.parent = parent});
+    const Span child(tracer, "child");
+    EXPECT_EQ(span.trace_context().state.text(), "mine=1,vendor=7");
+    EXPECT_EQ(child.trace_context().state.text(), "mine=1,vendor=7");
+    EXPECT_EQ(child.context().trace_id, parent.span.trace_id);
 }
 
 } // namespace

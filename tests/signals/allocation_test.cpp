@@ -78,6 +78,34 @@ TEST(Allocation, IsNotDoneByASpanThatOutgrowsItsRecord) {
     EXPECT_EQ(sink.provider().queue.records_consumed() + dropped(sink), 2U * rounds);
 }
 
+// Reads and writes all that the calls offer.
+class Busy final : public SpanProcessor {
+public:
+    std::size_t read = 0;
+
+private:
+    void on_start(ReadWriteSpan& span, const TraceContext& parent) override {
+        span.set_attribute("is.child", parent.is_valid());
+    }
+    void on_ending(ReadWriteSpan& span) override { span.add_event("ending"); }
+    void on_end(const ReadableSpan& span) override {
+        read += span.name().size() + span.scope().name.size();
+        for (const auto attribute : span.attributes()) {
+            read += attribute.key.size() + attribute.value.string().size();
+        }
+        for (const auto event : span.events()) { read += event.name.size(); }
+    }
+};
+
+TEST(Allocation, IsNotDoneByASpanThatAProcessorChangesAndReads) {
+    const auto busy = std::make_shared<Busy>();
+    SpanSink sink({.processors = {busy}});
+    const auto tracer = sink.tracer();
+    EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
+    EXPECT_EQ(sink.provider().queue.records_consumed(), 2U * rounds);
+    EXPECT_GT(busy->read, 2U * rounds * std::string("GET /orders/{id}").size());
+}
+
 TEST(Allocation, IsNotDoneByAnUnsampledSpan) {
     SpanSink sink({.sampler = Sampler::always_off()});
     const auto tracer = sink.tracer();

@@ -1,6 +1,7 @@
 // Random spans, parsed by the official OTLP classes and compared with a slow model of what was set.
 
 #include "model_span.hpp"
+#include "span_copy.hpp"
 
 #include <weft/runtime/manual_clock.hpp>
 #include <weft/testing/span_sink.hpp>
@@ -409,6 +410,8 @@ TEST(SpanEncoding, MeansToTheOfficialClassesWhatWasSet) {
         ManualClock clock;
         SpanSinkOptions options{
             .limits = random_limits(random), .queue_bytes = std::size_t{64} << 20};
+        const auto copier = std::make_shared<SpanCopier>();
+        options.processors = {copier};
         if (lot == 0) { options.limits = {}; }
         SpanSink sink(std::move(options));
         for (int i = 0; i < spans_of_a_lot; ++i) {
@@ -421,6 +424,8 @@ TEST(SpanEncoding, MeansToTheOfficialClassesWhatWasSet) {
             expect_header(sunk.front().header, model);
             expect_identity(spans.spans(0), model);
             expect_contents(spans.spans(0), model);
+            EXPECT_EQ(copier->copy.SerializeAsString(), spans.spans(0).SerializeAsString())
+                << "a processor reads: " << copier->copy.ShortDebugString();
             if (::testing::Test::HasFailure()) { return; }
         }
     }

@@ -37,6 +37,19 @@ TEST(SpanFlags, PassDebugOnAndDropUndecidedAndExportNeither) {
     }
 }
 
+TEST(UnsampledSpan, HasAnIdOfItsOwnAndIsItsChildrensParent) {
+    SpanSink sink({.sampler = Sampler::parent_based(Sampler::always_off())});
+    const Span outer("outer");
+    const Span inner("inner");
+    EXPECT_FALSE(outer.is_recording());
+    EXPECT_TRUE(outer.context().is_valid());
+    EXPECT_FALSE(outer.context().is_sampled());
+    EXPECT_TRUE(inner.context().span_id.is_valid());
+    EXPECT_NE(inner.context().span_id, outer.context().span_id);
+    EXPECT_EQ(inner.context().trace_id, outer.context().trace_id);
+    EXPECT_EQ(current_span_context(), inner.context());
+}
+
 TEST(SpanStatus, IsFinalOnceItIsOk) {
     SpanSink sink;
     {

@@ -82,7 +82,7 @@ public:
         : type_(Type::floating), floating_(static_cast<double>(value)) {}
     constexpr AttributeValue(std::string_view text) noexcept
         : type_(Type::string), size_(text.size()), data_(text.data()) {}
-    constexpr AttributeValue(const char* text) noexcept
+    constexpr AttributeValue(const char* text) noexcept ///< Null: the empty text.
         : AttributeValue(text == nullptr ? std::string_view() : std::string_view(text)) {}
     AttributeValue(const std::string& text) noexcept : AttributeValue(std::string_view(text)) {}
     constexpr AttributeValue(std::span<const std::byte> bytes) noexcept

@@ -93,6 +93,7 @@ union DefaultSpanOptions {
 inline constinit const DefaultSpanOptions default_span_options;
 
 struct SpanRecord;
+struct SpanViews;
 struct TraceProvider;
 
 // Set by the runtime that is the process's default, read by every span that names no runtime. Null: telemetry is off.

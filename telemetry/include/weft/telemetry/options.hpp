@@ -9,9 +9,11 @@
 #include <weft/signals/limits.hpp>
 #include <weft/signals/resource.hpp>
 #include <weft/signals/sampler.hpp>
+#include <weft/signals/span_processor.hpp>
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +43,8 @@ struct Options {
     Resource resource;        ///< Laid over what is detected.
     Sampler sampler = Sampler::parent_based(Sampler::always_on());
     SpanLimits span_limits;
+    /// Your own code at the start and end of each recorded span, called in this order, also when nothing is exported.
+    std::vector<std::shared_ptr<SpanProcessor>> span_processors;
     Propagators
         propagators; ///< Formats of the context in headers, for instrumentation that names none.
     ExporterKind traces_exporter = ExporterKind::otlp;

@@ -1,21 +1,27 @@
 #pragma once
 #include <weft/runtime/record_queue.hpp>
+#include <weft/signals/detail/span_processors.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/sampler.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace weft::detail {
 
 /// What spans need of a runtime. It is made by the runtime and never freed, because a span may outlive its runtime
 /// and must then find something that says "closed"; its rings' memory is given back.
 struct TraceProvider {
-    TraceProvider(Sampler sampler_, SpanLimits limits_, std::size_t queue_bytes, unsigned shards)
-        : sampler(std::move(sampler_)), limits(limits_), queue(queue_bytes, shards) {}
+    TraceProvider(
+        Sampler sampler_, SpanLimits limits_, std::size_t queue_bytes, unsigned shards,
+        std::unique_ptr<SpanProcessors> processors_ = nullptr)
+        : sampler(std::move(sampler_)), limits(limits_), processors(std::move(processors_)),
+          queue(queue_bytes, shards) {}
 
     const Sampler sampler;
     const SpanLimits limits;
+    const std::unique_ptr<SpanProcessors> processors; // Null, nearly always: there are none.
     RecordQueue queue;
 
     // Cleared by shutdown, read when a span ends. relaxed both: a span that slips through is in the queue, and the

@@ -76,6 +76,8 @@ struct SpanSinkOptions {
     std::size_t queue_bytes = std::size_t{4} << 20;
     unsigned shards = 1;
     bool make_default = true; ///< Spans that name no provider come here.
+    std::vector<std::shared_ptr<SpanProcessor>> processors{};
+    bool is_exported = true; ///< False: as a runtime that has processors and no exporter.
 };
 
 /// A provider and its queue. Threads: spans any; everything else the test's.
@@ -83,7 +85,10 @@ class SpanSink {
 public:
     explicit SpanSink(SpanSinkOptions options = {})
         : provider_(std::make_unique<detail::TraceProvider>(
-              options.sampler, options.limits, options.queue_bytes, options.shards)),
+              options.sampler, options.limits, options.queue_bytes, options.shards,
+              options.processors.empty() ? nullptr
+                                         : std::make_unique<detail::SpanProcessors>(
+                                               options.processors, options.is_exported))),
           before_(
               detail::default_provider.load(std::memory_order_acquire)) { // As Tracer::provider.
         if (options.make_default) { install(provider_.get()); }
