@@ -3,6 +3,7 @@
 #include "traces_sink.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/exporters/otlp_http.hpp>
 #include <weft/runtime/clock.hpp>
 #include <weft/runtime/spawn.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
@@ -140,9 +141,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    void start_traces(const Resource& resource) {
-        calibrate_clock();
-        service.emplace();
+    std::shared_ptr<Sink> make_sink() {
+        if (options.sink != nullptr) { return options.sink; }
         auto sink = OtlpHttpSink::create(
             service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
             diagnostics());
@@ -151,15 +151,22 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
                 sink.error().message()));
         }
+        return std::move(*sink);
+    }
+
+    void start_traces(const Resource& resource) {
+        calibrate_clock();
+        service.emplace();
+        auto sink = make_sink();
         provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
             options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards));
+        provider->id_generator = options.id_generator;
         drain = std::make_unique<Drain>(Drain::Setup{
             .executor = service->io_context().get_executor(),
             .signal = Signal::traces,
             .queue = provider->queue,
             .resource = {resource.encoded(), resource.schema_url},
-            .sink = std::move(*sink),
-            .sends_max = options.otlp.connections,
+            .sink = std::move(sink),
             .batch = options.batch,
             .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
             .housekeeping =

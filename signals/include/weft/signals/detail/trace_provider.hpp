@@ -1,10 +1,12 @@
 #pragma once
 #include <weft/runtime/record_queue.hpp>
+#include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/sampler.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace weft::detail {
 
@@ -16,6 +18,8 @@ struct TraceProvider {
 
     const Sampler sampler;
     const SpanLimits limits;
+    std::shared_ptr<IdGenerator>
+        id_generator; // Set before the provider is published. Null: random ids.
     RecordQueue queue;
 
     // Cleared by shutdown, read when a span ends. relaxed both: a span that slips through is in the queue, and the
