@@ -82,7 +82,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     explicit State(Setup&& s)
         : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
-          sink(std::move(s.sink)), sends_max(s.sends_max), options(s.batch),
+          sink(std::move(s.sink)), sends_max(sink->connections()), options(s.batch),
           producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
           log(s.log), builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
@@ -92,7 +92,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const asio::any_io_executor executor;
     const Signal signal;
     RecordQueue& queue;
-    const std::unique_ptr<OtlpHttpSink> sink;
+    const std::shared_ptr<Sink> sink;
     const std::size_t sends_max;
     const BatchOptions options;
     const ProducerCounts producer_counts;

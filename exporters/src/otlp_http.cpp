@@ -545,6 +545,8 @@ asio::awaitable<void> OtlpHttpSink::stop(TimePoint deadline) {
     return State::stop_from_outside(state_, deadline);
 }
 
+std::size_t OtlpHttpSink::connections() const noexcept { return state_->options.connections; }
+
 void OtlpHttpSink::request_stop(TimePoint deadline) noexcept {
     try {
         asio::post(state_->strand, [state = state_, deadline] { state->begin_stop(deadline); });

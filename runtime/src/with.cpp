@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <vector>
 
 namespace weft {
 namespace detail {
@@ -11,6 +12,11 @@ struct ContextValues {
     std::atomic<std::uint32_t> holders{1};
     Baggage baggage;
     Deadline deadline;
+    struct Entry {
+        const void* key;
+        std::shared_ptr<const void> value;
+    };
+    std::vector<Entry> entries; // Of context_entries_max distinct keys at most.
 };
 
 void retain(ContextValues& values) noexcept {
@@ -25,7 +31,7 @@ void release(ContextValues& values) noexcept {
 
 namespace {
 
-// The slot's values with one of them changed. Unchanged without memory.
+// The slot's values with one of them changed. Unchanged without memory, and when `change` returns false.
 template <class Change>
 void change(Change&& change) noexcept {
     ContextSlot* slot = active_slot();
@@ -36,9 +42,30 @@ void change(Change&& change) noexcept {
     if (const ContextValues* now = slot->values.get(); now != nullptr) {
         values->baggage = now->baggage;
         values->deadline = now->deadline;
+        if (!now->entries.empty()) {
+            try {
+                values->entries = now->entries;
+            } catch (const std::bad_alloc&) { return; }
+        }
     }
-    change(*values);
-    slot->values = std::move(ref);
+    if (change(*values)) { slot->values = std::move(ref); }
+}
+
+// False, with the values as they were or not to be used, when there is no room.
+bool set_entry(
+    ContextValues& values, const void* key, std::shared_ptr<const void>&& value) noexcept {
+    auto& entries = values.entries;
+    const auto found = std::find_if(
+        entries.begin(), entries.end(), [&](const auto& entry) { return entry.key == key; });
+    if (found != entries.end()) {
+        found->value = std::move(value);
+        return true;
+    }
+    if (entries.size() == context_entries_max) { return false; }
+    try {
+        entries.push_back({key, std::move(value)});
+        return true;
+    } catch (const std::bad_alloc&) { return false; }
 }
 
 const ContextValues* current_values() noexcept {
@@ -67,12 +94,16 @@ ContextScope::~ContextScope() {
 }
 
 ContextScope::ContextScope(Baggage&& baggage) noexcept : ContextScope() {
-    detail::change([&](detail::ContextValues& values) { values.baggage = std::move(baggage); });
+    detail::change([&](detail::ContextValues& values) {
+        values.baggage = std::move(baggage);
+        return true;
+    });
 }
 
 ContextScope::ContextScope(Deadline deadline) noexcept : ContextScope() {
     detail::change([&](detail::ContextValues& values) {
         values.deadline = std::min(values.deadline, deadline);
+        return true;
     });
 }
 
@@ -80,6 +111,27 @@ ContextScope::ContextScope(SuppressTelemetry) noexcept : ContextScope() {
     if (detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
         slot->suppressed = true;
     }
+}
+
+ContextScope::ContextScope(const void* key, std::shared_ptr<const void>&& value) noexcept
+    : ContextScope() {
+    if (key == nullptr) { return; }
+    detail::change([&](detail::ContextValues& values) {
+        return detail::set_entry(values, key, std::move(value));
+    });
+}
+
+ContextScope detail::with_entry(const void* key, std::shared_ptr<const void> value) noexcept {
+    return {key, std::move(value)};
+}
+
+std::shared_ptr<const void> detail::current_entry(const void* key) noexcept {
+    const auto* values = current_values();
+    if (values == nullptr) { return nullptr; }
+    for (const auto& entry : values->entries) {
+        if (entry.key == key) { return entry.value; }
+    }
+    return nullptr;
 }
 
 Baggage current_baggage() noexcept {

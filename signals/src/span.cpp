@@ -342,6 +342,17 @@ void begin_recording(
     }
 }
 
+// Replaces the ids of a new span by the program's own, where those are valid.
+[[gnu::noinline]] void take_generated_ids(
+    IdGenerator& generator, SpanRecord& record, bool has_parent) noexcept {
+    if (const SpanId id = generator.new_span_id(); id.is_valid()) { record.span.span_id = id; }
+    if (has_parent) { return; }
+    if (const TraceId id = generator.new_trace_id(); id.is_valid()) {
+        record.span.trace_id = id;
+        if (!generator.is_random()) { record.span.flags = 0; }
+    }
+}
+
 // For samplers that look at more than ids. Apart, so that what it needs on the stack is not every span's to set up.
 [[gnu::noinline]] void ask_sampler(
     SpanRecord& record, const SpanContext* parent, const SpanStart& how, std::string_view name,
@@ -431,6 +442,10 @@ SpanRecord* start_span(
     } else {
         random_ids(record->span.trace_id, record->span.span_id);
         record->span.flags = trace_flags::random;
+    }
+    if (IdGenerator* generator = how.provider->id_generator.get(); generator != nullptr)
+        [[unlikely]] {
+        take_generated_ids(*generator, *record, has_parent);
     }
     record->span.is_remote = false;
     record->has_parent = has_parent;

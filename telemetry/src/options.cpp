@@ -339,6 +339,11 @@ std::string problem_in(const Options& options) {
     }
     if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
+    if (options.sink != nullptr) {
+        return options.sink->connections() == 0
+                   ? "Options::sink says connections() is 0: allowed is 1 or more"
+                   : std::string();
+    }
     return detail::exports_traces(options) ? detail::traces_sink(options.otlp).problem
                                            : std::string();
 }

@@ -3,6 +3,7 @@
 #include "traces_sink.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/exporters/otlp_http.hpp>
 #include <weft/runtime/clock.hpp>
 #include <weft/runtime/spawn.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
@@ -165,7 +166,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         calibrate_clock();
         service.emplace();
         const bool exports = detail::exports_traces(options);
-        std::unique_ptr<OtlpHttpSink> sink;
+        std::shared_ptr<Sink> sink;
         if (exports) { sink = make_sink(); }
         auto processors =
             options.span_processors.empty()
@@ -174,6 +175,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
             options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards,
             std::move(processors)));
+        provider->id_generator = options.id_generator;
         if (exports) {
             start_drain(resource, std::move(sink));
         } else { // Processors alone.
@@ -187,7 +189,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
     }
 
-    std::unique_ptr<OtlpHttpSink> make_sink() {
+    std::shared_ptr<Sink> make_sink() {
+        if (options.sink != nullptr) { return options.sink; }
         auto sink = OtlpHttpSink::create(
             service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
             diagnostics());
@@ -196,17 +199,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
                 sink.error().message()));
         }
-        return std::move(*sink);
+        return std::shared_ptr<Sink>(std::move(*sink));
     }
 
-    void start_drain(const Resource& resource, std::unique_ptr<OtlpHttpSink> sink) {
+    void start_drain(const Resource& resource, std::shared_ptr<Sink> sink) {
         drain = std::make_unique<Drain>(Drain::Setup{
             .executor = service->io_context().get_executor(),
             .signal = Signal::traces,
             .queue = provider->queue,
             .resource = {resource.encoded(), resource.schema_url},
             .sink = std::move(sink),
-            .sends_max = options.otlp.connections,
             .batch = options.batch,
             .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
             .housekeeping = &housekeeping,

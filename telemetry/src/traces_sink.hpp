@@ -7,7 +7,8 @@
 namespace weft::detail {
 
 [[nodiscard]] inline bool exports_traces(const Options& options) noexcept {
-    return !options.disabled && options.traces_exporter == ExporterKind::otlp;
+    return !options.disabled &&
+           (options.sink != nullptr || options.traces_exporter == ExporterKind::otlp);
 }
 
 /// What a sink for traces is made from, or why none can be made.

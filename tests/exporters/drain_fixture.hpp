@@ -131,7 +131,6 @@ protected:
             .queue = *queue,
             .resource = {},
             .sink = std::move(*made),
-            .sends_max = sink.connections,
             .batch = batch,
             .producer_counts =
                 [this](Ledger& ledger) {

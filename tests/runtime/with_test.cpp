@@ -5,8 +5,13 @@
 
 #include <boost/asio/bind_executor.hpp>
 
+#include <array>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 // What a chain carries beside its span: where it is visible, and how long.
 
@@ -18,7 +23,17 @@ using testing::use_task;
 using testing::yield;
 
 using With = testing::WithoutFaults;
+using ContextKeys = testing::WithoutFaults;
 using Clock = std::chrono::steady_clock;
+
+inline constexpr ContextKey<std::string> user_key("user");
+inline constexpr ContextKey<std::string> same_name_key("user");
+inline constexpr ContextKey<int> depth_key("depth");
+
+std::string user() {
+    const auto value = current(user_key);
+    return value ? *value : "none";
+}
 
 std::string tenant() {
     const auto baggage = current_baggage();
@@ -203,6 +218,103 @@ TEST_F(With, AScopeOfACoroutineThatIsDestroyedWhileSuspendedTouchesNobodyElse) {
         io.run_one();
     }
     EXPECT_EQ(tenant(), "owner");
+}
+
+TEST_F(ContextKeys, HaveTheirValueForTheScopeAndThenWhatWasBefore) {
+    EXPECT_EQ(current(user_key), nullptr);
+    {
+        const auto outer = with(user_key, "ada");
+        EXPECT_EQ(user(), "ada");
+        {
+            const auto inner = with(user_key, "bob");
+            EXPECT_EQ(user(), "bob");
+        }
+        EXPECT_EQ(user(), "ada");
+    }
+    EXPECT_EQ(user(), "none");
+}
+
+TEST_F(ContextKeys, AreToldApartByIdentityAndNotByName) {
+    const auto scope = with(user_key, "ada");
+    EXPECT_EQ(user_key.name(), same_name_key.name());
+    EXPECT_EQ(current(same_name_key), nullptr);
+}
+
+TEST_F(ContextKeys, AndTheOthersLeaveEachOtherAlone) {
+    const auto baggage = with(of_tenant("acme"));
+    const auto one = with(user_key, "ada");
+    const auto two = with(depth_key, 3);
+    const auto quiet = with(suppress_telemetry);
+    const auto other = with(of_tenant("other"));
+    EXPECT_EQ(user(), "ada");
+    EXPECT_EQ(*current(depth_key), 3);
+    EXPECT_EQ(tenant(), "other");
+}
+
+TEST_F(ContextKeys, AreInheritedByChainsThatOutliveTheScope) {
+    asio::io_context io(1);
+    {
+        const auto scope = with(user_key, "ada");
+        weft::co_spawn(
+            io,
+            []() -> Task<void> {
+                const auto own = with(depth_key, 1);
+                co_await yield(2);
+                EXPECT_EQ(user(), "ada");
+            },
+            testing::fail_on_exception);
+    }
+    testing::run(io);
+    EXPECT_EQ(current(depth_key), nullptr);
+}
+
+TEST_F(ContextKeys, GiveValuesThatLiveAsLongAsSomebodyHoldsThem) {
+    std::shared_ptr<const std::string> held;
+    {
+        const auto scope = with(user_key, "ada");
+        held = current(user_key);
+    }
+    EXPECT_EQ(*held, "ada");
+    EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST_F(ContextKeys, TakeTypesThatCannotBeCopied) {
+    static constexpr ContextKey<std::unique_ptr<int>> key("pointer");
+    const auto scope = with(key, std::make_unique<int>(7));
+    EXPECT_EQ(**current(key), 7);
+}
+
+TEST_F(ContextKeys, WhoseValueCannotBeMovedInAreNotSet) {
+    struct Throws {
+        Throws() = default;
+        Throws(Throws&&) { throw std::runtime_error("no"); }
+    };
+    static constexpr ContextKey<Throws> key("throws");
+    const auto user_scope = with(user_key, "ada");
+    const auto scope = with(key, Throws());
+    EXPECT_EQ(current(key), nullptr);
+    EXPECT_EQ(user(), "ada");
+}
+
+template <std::size_t... Index>
+void expect_bounded(std::index_sequence<Index...>) {
+    static const std::array<ContextKey<int>, sizeof...(Index)> keys{
+        ((void)Index, ContextKey<int>("k"))...};
+    std::vector<std::unique_ptr<ContextScope>> scopes;
+    for (const auto& key : keys) { scopes.emplace_back(new ContextScope(with(key, 1))); }
+    std::size_t set = 0;
+    for (const auto& key : keys) { set += current(key) != nullptr ? 1 : 0; }
+    EXPECT_EQ(set, detail::context_entries_max);
+    { // One that is there may change though there is no room for more.
+        const auto scope = with(keys.front(), 2);
+        EXPECT_EQ(*current(keys.front()), 2);
+    }
+    while (!scopes.empty()) { scopes.pop_back(); } // The last first.
+    for (const auto& key : keys) { EXPECT_EQ(current(key), nullptr); }
+}
+
+TEST_F(ContextKeys, BeyondTheirNumberAreNotSet) {
+    expect_bounded(std::make_index_sequence<detail::context_entries_max + 3>());
 }
 
 } // namespace

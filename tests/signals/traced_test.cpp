@@ -1,8 +1,9 @@
 #include "../runtime/loop.hpp"
-#include "decoded.hpp"
 
 #include <weft/runtime/with.hpp>
 #include <weft/signals/traced.hpp>
+#include <weft/testing/in_memory.hpp>
+#include <weft/testing/matchers.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_allocator.hpp>
@@ -30,13 +31,23 @@ using boost::system::error_code;
 
 class Traced : public WithoutFaults {
 protected:
-    SpanSink sink;
+    InMemoryTelemetry telemetry;
 
-    // The bool attribute's key is all that is asked for.
-    static bool was_cancelled(const SunkSpan& span) {
-        return attributes_of(span).contains("weft.cancelled");
+    /// What has ended since the last call.
+    std::vector<FinishedSpan> take() {
+        auto spans = telemetry.spans();
+        telemetry.clear();
+        return spans;
+    }
+    /// The one span that has; an empty one, and a failure where it is compared, when there is not just one.
+    FinishedSpan take_one() {
+        auto spans = take();
+        return spans.size() == 1 ? std::move(spans.front()) : FinishedSpan{};
     }
 };
+
+const auto unset = HasStatus(StatusCode::unset);
+const auto was_cancelled = ::testing::AllOf(HasAttribute("weft.cancelled", true), unset);
 
 Task<int> answer() {
     const Span inside("inside");
@@ -67,11 +78,7 @@ TEST_F(Traced, AnAwaitableRunsInsideItsSpanAndGivesItsValue) {
         EXPECT_EQ(co_await weft::traced("wrapper", answer()), 42);
         EXPECT_EQ(current_span_context(), outer.context());
     });
-    const SpanIndex spans(sink.take());
-    EXPECT_EQ(spans.size(), 3U);
-    EXPECT_EQ(spans.parent_of("inside"), "wrapper");
-    EXPECT_EQ(spans.parent_of("wrapper"), "outer");
-    EXPECT_EQ(status_of(spans.named("wrapper")).code, 0U);
+    EXPECT_THAT(take(), Tree("outer", {Tree("wrapper", {Tree("inside")}).with(unset)}));
 }
 
 TEST_F(Traced, AnAwaitablesSpanStartsWhenItIsAwaited) {
@@ -80,7 +87,7 @@ TEST_F(Traced, AnAwaitablesSpanStartsWhenItIsAwaited) {
         const Span outer("outer");
         EXPECT_EQ(co_await std::move(later), 42);
     });
-    EXPECT_EQ(SpanIndex(sink.take()).parent_of("wrapper"), "outer");
+    EXPECT_THAT(take(), Tree("outer", {Tree("wrapper", {Tree("inside")})}));
 }
 
 TEST_F(Traced, AnExceptionPassesThroughAndIsRecorded) {
@@ -91,11 +98,11 @@ TEST_F(Traced, AnExceptionPassesThroughAndIsRecorded) {
         } catch (const std::invalid_argument&) { caught = true; }
         EXPECT_TRUE(caught);
     });
-    const auto span = sink.take_one();
-    EXPECT_EQ(status_of(span), (DecodedStatus{2, "what went wrong"}));
-    EXPECT_EQ(attributes_of(span)["error.type"], "std::invalid_argument");
-    ASSERT_EQ(messages(span, 11).size(), 1U);
-    EXPECT_EQ(attributes_of(messages(span, 11).front(), 3)["exception.message"], "what went wrong");
+    const auto span = take_one();
+    EXPECT_THAT(span, HasStatus(StatusCode::error, "what went wrong"));
+    EXPECT_THAT(span, HasAttribute("error.type", "std::invalid_argument"));
+    EXPECT_EQ(span.events.size(), 1U);
+    EXPECT_THAT(span, HasEvent("exception", HasAttribute("exception.message", "what went wrong")));
 }
 
 TEST_F(Traced, ASystemErrorOfAPlainAwaitableBecomesItsCodesTypeAndText) {
@@ -111,9 +118,9 @@ TEST_F(Traced, ASystemErrorOfAPlainAwaitableBecomesItsCodesTypeAndText) {
         },
         fail_on_exception);
     run(io);
-    const auto span = sink.take_one();
-    EXPECT_EQ(status_of(span).code, 2U);
-    EXPECT_EQ(attributes_of(span)["error.type"], "generic:" + std::to_string(ETIMEDOUT));
+    const auto span = take_one();
+    EXPECT_THAT(span, HasStatus(StatusCode::error));
+    EXPECT_THAT(span, HasAttribute("error.type", "generic:" + std::to_string(ETIMEDOUT)));
 }
 
 TEST_F(Traced, AnExceptionOfNoKnownTypeIsTheOtherType) {
@@ -128,10 +135,10 @@ TEST_F(Traced, AnExceptionOfNoKnownTypeIsTheOtherType) {
         } catch (int value) { caught = value; }
         EXPECT_EQ(caught, 42);
     });
-    const auto span = sink.take_one();
+    const auto span = take_one();
     EXPECT_EQ(span.name, "wrapper");
-    EXPECT_EQ(status_of(span).code, 2U);
-    EXPECT_EQ(attributes_of(span)["error.type"], "_OTHER");
+    EXPECT_THAT(span, HasStatus(StatusCode::error));
+    EXPECT_THAT(span, HasAttribute("error.type", "_OTHER"));
 }
 
 TEST_F(Traced, ACancelledAwaitableHasNotFailed) {
@@ -151,10 +158,9 @@ TEST_F(Traced, ACancelledAwaitableHasNotFailed) {
     signal.emit(asio::cancellation_type::terminal);
     run(io);
     EXPECT_EQ(seen, asio::error::operation_aborted);
-    const auto span = sink.take_one();
-    EXPECT_TRUE(was_cancelled(span));
-    EXPECT_EQ(status_of(span).code, 0U);
-    EXPECT_TRUE(messages(span, 11).empty()) << "it has no event";
+    const auto span = take_one();
+    EXPECT_THAT(span, was_cancelled);
+    EXPECT_TRUE(span.events.empty()) << "it has no event";
 }
 
 TEST_F(Traced, AnAwaitableThatIsDestroyedWithItsLoopEndsItsSpan) {
@@ -164,11 +170,11 @@ TEST_F(Traced, AnAwaitableThatIsDestroyedWithItsLoopEndsItsSpan) {
             io, []() -> Task<void> { co_await weft::traced("abandoned", sleep_for_ever()); },
             fail_on_exception);
         io.poll();
-        EXPECT_TRUE(sink.take().empty());
+        EXPECT_TRUE(take().empty());
     }
-    const auto span = sink.take_one();
+    const auto span = take_one();
     EXPECT_EQ(span.name, "abandoned");
-    EXPECT_EQ(status_of(span).code, 0U);
+    EXPECT_THAT(span, unset);
 }
 
 TEST_F(Traced, WhatIsSuppressedHasNoSpanAndRunsTheSame) {
@@ -178,7 +184,7 @@ TEST_F(Traced, WhatIsSuppressedHasNoSpanAndRunsTheSame) {
         asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
         co_await timer.async_wait(weft::traced("wait"));
     });
-    EXPECT_TRUE(sink.take().empty());
+    EXPECT_TRUE(take().empty());
 }
 
 TEST_F(WithoutFaults, WhatIsTracedRunsTheSameWithTelemetryOff) {
@@ -211,7 +217,7 @@ TEST_F(Traced, ADeferredOperationThatIsStartedTwiceHasTwoSpans) {
     }
     run(io);
     EXPECT_EQ(completed, 2);
-    const auto spans = sink.take();
+    const auto spans = take();
     ASSERT_EQ(spans.size(), 2U);
     for (const auto& span : spans) { EXPECT_EQ(span.name, "wait"); }
 }
@@ -223,10 +229,7 @@ TEST_F(Traced, AnOperationInACoroutineIsAChildThatIsNotCurrent) {
         co_await timer.async_wait(weft::traced("wait"));
         EXPECT_EQ(current_span_context(), outer.context());
     });
-    const SpanIndex spans(sink.take());
-    EXPECT_EQ(spans.parent_of("wait"), "outer");
-    EXPECT_EQ(status_of(spans.named("wait")).code, 0U);
-    EXPECT_EQ(number(spans.named("wait").message, 6), 3U) << "its kind is client";
+    EXPECT_THAT(take(), Tree("outer", {Tree("wait").with(unset).with(HasKind(SpanKind::client))}));
 }
 
 TEST_F(Traced, AnOperationsSpanStartsWhenItIsStarted) {
@@ -236,7 +239,7 @@ TEST_F(Traced, AnOperationsSpanStartsWhenItIsStarted) {
         const Span outer("outer");
         co_await std::move(later);
     });
-    EXPECT_EQ(SpanIndex(sink.take()).parent_of("wait"), "outer");
+    EXPECT_THAT(take(), Tree("outer", {Tree("wait")}));
 }
 
 TEST_F(Traced, ByteCountsAndErrorsOfAnOperationAreNoted) {
@@ -254,20 +257,14 @@ TEST_F(Traced, ByteCountsAndErrorsOfAnOperationAreNoted) {
         EXPECT_EQ(error, asio::error::eof);
         EXPECT_EQ(size, 5U);
     });
-    const SpanIndex spans(sink.take());
-    const auto bytes_of = [](const SunkSpan& span) {
-        for (const auto& pair : messages(span, 9)) {
-            if (messages(pair, 1).front() == "weft.bytes_transferred") {
-                return number(messages(pair, 2).front(), 3);
-            }
-        }
-        return std::uint64_t{0};
-    };
-    EXPECT_EQ(bytes_of(spans.named("write")), 5U);
-    EXPECT_EQ(status_of(spans.named("write")).code, 0U);
-    EXPECT_EQ(bytes_of(spans.named("read")), 5U);
-    EXPECT_EQ(status_of(spans.named("read")).code, 2U);
-    EXPECT_EQ(attributes_of(spans.named("read"))["error.type"], "asio.misc:2");
+    const auto all_bytes = HasAttribute("weft.bytes_transferred", 5);
+    EXPECT_THAT(
+        take(), Trees(
+                    {Tree("write").with(all_bytes).with(unset),
+                     Tree("read")
+                         .with(all_bytes)
+                         .with(HasStatus(StatusCode::error))
+                         .with(HasAttribute("error.type", "asio.misc:2"))}));
 }
 
 TEST_F(Traced, ACancelledOperationHasNotFailed) {
@@ -282,9 +279,8 @@ TEST_F(Traced, ACancelledOperationHasNotFailed) {
     signal.emit(asio::cancellation_type::all);
     run(io);
     EXPECT_EQ(seen, asio::error::operation_aborted);
-    const auto span = sink.take_one();
-    EXPECT_TRUE(was_cancelled(span));
-    EXPECT_EQ(status_of(span).code, 0U);
+    const auto span = take_one();
+    EXPECT_THAT(span, was_cancelled);
 }
 
 TEST_F(Traced, TheInnerTokensExecutorAllocatorAndCancellationSlotAreKept) {
@@ -337,14 +333,14 @@ TEST_F(Traced, ACallbackAndAFutureAreTokensLikeAnyOther) {
     asio::steady_timer timer(io, std::chrono::seconds(0));
     bool ended_before = false;
     timer.async_wait(weft::traced(
-        "callback", [&](error_code) { ended_before = sink.take_one().name == "callback"; }));
+        "callback", [&](error_code) { ended_before = take_one().name == "callback"; }));
     run(io);
     EXPECT_TRUE(ended_before) << "the span ends before its handler runs";
     timer.expires_after(std::chrono::seconds(0));
     auto future = timer.async_wait(weft::traced("future", asio::use_future));
     run(io);
     future.get();
-    EXPECT_EQ(sink.take_one().name, "future");
+    EXPECT_EQ(take_one().name, "future");
 }
 
 TEST_F(Traced, AnExceptionPointerOfASpawnedCoroutineIsRecorded) {
@@ -357,9 +353,9 @@ TEST_F(Traced, AnExceptionPointerOfASpawnedCoroutineIsRecorded) {
         } catch (const std::invalid_argument&) { caught = true; }
         EXPECT_TRUE(caught);
     });
-    const auto span = sink.take_one();
+    const auto span = take_one();
     EXPECT_EQ(span.name, "spawned");
-    EXPECT_EQ(status_of(span), (DecodedStatus{2, "what went wrong"}));
+    EXPECT_THAT(span, HasStatus(StatusCode::error, "what went wrong"));
 }
 
 TEST_F(Traced, AnOperationThatIsDestroyedWithItsLoopEndsItsSpan) {
@@ -369,19 +365,21 @@ TEST_F(Traced, AnOperationThatIsDestroyedWithItsLoopEndsItsSpan) {
         timer.async_wait(weft::traced("abandoned", [](error_code) { ADD_FAILURE(); }));
         io.poll();
     }
-    EXPECT_EQ(sink.take_one().name, "abandoned");
+    EXPECT_EQ(take_one().name, "abandoned");
 }
 
 TEST_F(Traced, ATracerOfOnesOwnNamesTheScope) {
-    const Tracer tracer = sink.tracer("my.library");
+    const Tracer tracer = telemetry.tracer("my.library");
     run_chain([&tracer]() -> Task<void> {
         EXPECT_EQ(co_await weft::traced(tracer, "wrapper", answer()), 42);
         asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(0));
         co_await timer.async_wait(weft::traced(tracer, "wait", use_task));
     });
-    const SpanIndex spans(sink.take());
-    EXPECT_EQ(spans.named("wrapper").header.scope, tracer.scope_index());
-    EXPECT_EQ(spans.named("wait").header.scope, tracer.scope_index());
+    const auto spans = take();
+    ASSERT_NE(find(spans, "wrapper"), nullptr);
+    ASSERT_NE(find(spans, "wait"), nullptr);
+    EXPECT_EQ(find(spans, "wrapper")->scope.name, "my.library");
+    EXPECT_EQ(find(spans, "wait")->scope.name, "my.library");
 }
 
 } // namespace

@@ -18,8 +18,9 @@
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/ledger.hpp>
-#include <weft/exporters/otlp_http.hpp>
+#include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/record_queue.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -45,8 +46,7 @@ public:
         Signal signal = Signal::traces;
         RecordQueue& queue;
         EncodedResource resource;
-        std::unique_ptr<OtlpHttpSink> sink;
-        std::size_t sends_max = 1; ///< The sink's own number of connections.
+        std::shared_ptr<Sink> sink; ///< At most `Sink::connections` sends at one time.
         BatchOptions batch;
         ProducerCounts producer_counts;
         Housekeeping housekeeping;

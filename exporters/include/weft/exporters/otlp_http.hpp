@@ -3,11 +3,10 @@
 // retry, Retry-After. Start at OtlpHttpSink::send. What becomes of a batch is always told in its
 // SendOutcome; nothing is thrown for it.
 
-#include <weft/exporters/batch.hpp>
 #include <weft/exporters/compression.hpp>
-#include <weft/exporters/drop_reason.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/retry.hpp>
+#include <weft/exporters/sink.hpp>
 #include <weft/exporters/url.hpp>
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/error.hpp>
@@ -55,18 +54,6 @@ struct OtlpHttpOptions {
 /// holds a header's value.
 [[nodiscard]] std::string problem_in(const OtlpHttpOptions& options);
 
-/// What became of a batch. `exported + rejected + dropped` is always its number of records.
-struct SendOutcome {
-    std::uint64_t exported = 0;
-    std::uint64_t rejected = 0; ///< Refused by the receiver in an otherwise accepted request.
-    std::uint64_t dropped = 0;  ///< All or nothing: the number of records, or 0.
-    DropReason reason = DropReason::none; ///< Why `dropped` is not 0.
-    int attempts = 0;                     ///< Requests begun.
-    int status = 0;                       ///< The last HTTP status seen, 0 if none.
-    /// For messages: the receiver's words, "http_<status>", or what the network said.
-    std::string detail;
-};
-
 /// Sends batches to one destination. It has no thread: it runs on the executor it is given, inside
 /// a strand of its own.
 ///
@@ -78,10 +65,8 @@ struct SendOutcome {
 ///
 /// Threads: any.
 /// Lifetime: the executor's context must outlive the sink; batches being sent keep what they need.
-class OtlpHttpSink {
+class OtlpHttpSink final : public Sink {
 public:
-    using TimePoint = std::chrono::steady_clock::time_point;
-
     /// Errors: Errc::option_out_of_range (see problem_in()), Errc::unsupported_scheme: https.
     /// Lifetime: `log` must outlive the sink and every send.
     [[nodiscard]] static Result<std::unique_ptr<OtlpHttpSink>> create(
@@ -89,23 +74,24 @@ public:
 
     /// Requests a stop at once and does not wait for it; await stop() first to be sure that nothing
     /// is left running.
-    ~OtlpHttpSink();
-    OtlpHttpSink(const OtlpHttpSink&) = delete;
-    OtlpHttpSink& operator=(const OtlpHttpSink&) = delete;
+    ~OtlpHttpSink() override;
 
     /// Sends one batch, retrying what may be retried. Beyond `connections` at a time, calls wait
     /// for their turn. Asio cancellation ends it at once; the outcome then says
     /// DropReason::shutdown.
-    [[nodiscard]] asio::awaitable<SendOutcome> send(std::shared_ptr<const Batch> batch);
+    [[nodiscard]] asio::awaitable<SendOutcome> send(std::shared_ptr<const Batch> batch) override;
 
     /// From now on nothing is retried: waits between attempts, and a parked destination, end at
     /// once; attempts under way have until `deadline`. A batch sent after this gets the one
     /// attempt, if the deadline allows. Waits until no send is left. A second call may bring the
     /// deadline forward.
-    [[nodiscard]] asio::awaitable<void> stop(TimePoint deadline);
+    [[nodiscard]] asio::awaitable<void> stop(TimePoint deadline) override;
 
     /// As above, but does not wait. Threads: any.
     void request_stop(TimePoint deadline) noexcept;
+
+    /// OtlpHttpOptions::connections.
+    [[nodiscard]] std::size_t connections() const noexcept override;
 
 private:
     struct State;

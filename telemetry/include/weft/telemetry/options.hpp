@@ -3,9 +3,11 @@
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/retry.hpp>
+#include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
 #include <weft/propagation/propagators.hpp>
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/resource.hpp>
 #include <weft/signals/sampler.hpp>
@@ -45,10 +47,14 @@ struct Options {
     SpanLimits span_limits;
     /// Your own code at the start and end of each recorded span, called in this order, also when nothing is exported.
     std::vector<std::shared_ptr<SpanProcessor>> span_processors;
+    std::shared_ptr<IdGenerator> id_generator; ///< Null: random ids.
     Propagators
         propagators; ///< Formats of the context in headers, for instrumentation that names none.
     ExporterKind traces_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
+    /// A destination of the program's own, instead of `traces_exporter` and `otlp`: for tests, weft::testing::InMemorySink.
+    /// Null: none. Lifetime: shared; it may serve several runtimes. Ours.
+    std::shared_ptr<Sink> sink;
     BatchOptions batch;
     TailSampling tail_sampling; ///< A second decision, on whole traces. Off by default. Ours.
     /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need

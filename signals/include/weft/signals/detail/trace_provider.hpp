@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/runtime/record_queue.hpp>
 #include <weft/signals/detail/span_processors.hpp>
+#include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/sampler.hpp>
 
@@ -22,6 +23,8 @@ struct TraceProvider {
     const Sampler sampler;
     const SpanLimits limits;
     const std::unique_ptr<SpanProcessors> processors; // Null, nearly always: there are none.
+    std::shared_ptr<IdGenerator>
+        id_generator; // Set before the provider is published. Null: random ids.
     RecordQueue queue;
 
     // Cleared by shutdown, read when a span ends. relaxed both: a span that slips through is in the queue, and the
