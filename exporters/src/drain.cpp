@@ -1,6 +1,7 @@
 #include "tail_sampler.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/runtime/fork.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -86,8 +87,17 @@ struct Drain::State : std::enable_shared_from_this<State> {
           producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
           log(s.log), builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
-          timer(executor),
-          descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {}
+          timer(executor), descriptor(executor) {
+        const int event = queue.wake_descriptor();
+        own.open([this, event] {
+            const int copy = fcntl(event, F_DUPFD_CLOEXEC, 0);
+            descriptor.assign(copy);
+            return copy;
+        });
+    }
+    ~State() { close_descriptor(); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
 
     const asio::any_io_executor executor;
     const Signal signal;
@@ -117,6 +127,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     asio::steady_timer timer;               // The loop's.
     std::list<asio::steady_timer> watchers; // One for each flush that waits.
     asio::posix::stream_descriptor descriptor;
+    detail::OwnDescriptor own; // The descriptor's.
 
     mutable std::mutex mutex; // Guards counts: the ledger is read from any thread.
     Counts counts;
@@ -441,8 +452,16 @@ struct Drain::State : std::enable_shared_from_this<State> {
         ended = true;
         poke();
         progressed();
-        boost::system::error_code ignored;
-        descriptor.close(ignored);
+        close_descriptor();
+    }
+
+    void close_descriptor() noexcept {
+        own.close(
+            [this] {
+                boost::system::error_code ignored;
+                descriptor.close(ignored);
+            },
+            [this] { descriptor.release(); });
     }
 
     // After the last flush: whatever has not been sent by now is not going to be.

@@ -1,5 +1,7 @@
 #include "http_connection.hpp"
 
+#include <weft/runtime/fork.hpp>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +14,7 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -119,8 +122,11 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
     Impl(const asio::any_io_executor& executor, std::shared_ptr<const HttpPeer> to)
         : peer(std::move(to)), socket(executor), watchdog(executor), buffer(buffer_bytes_max) {}
 
+    ~Impl() { close_socket(); }
+
     const std::shared_ptr<const HttpPeer> peer;
     tcp::socket socket;
+    OwnDescriptor own; // The socket's.
     asio::steady_timer watchdog;
     beast::flat_buffer buffer;
     std::shared_ptr<Lookup> lookup; // Only while one is waited for.
@@ -159,9 +165,21 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
         interrupt();
     }
 
+    // Before a connect, which would open it by itself: a forked or executed child must not get it.
+    error_code open_socket(const tcp& protocol) {
+        error_code ec;
+        own.open([&] {
+            socket.open(protocol, ec);
+            if (ec) { return -1; }
+            fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+            return socket.native_handle();
+        });
+        return ec;
+    }
+
     void close_socket() noexcept {
         error_code ignored;
-        socket.close(ignored);
+        own.close([&] { socket.close(ignored); }, [&] { socket.release(ignored); });
     }
 
     // Why an operation failed: our own doing first (I2), then what the system said.
@@ -246,6 +264,8 @@ asio::awaitable<error_code> HttpConnection::Impl::connect(Self self) {
         if (left <= left.zero()) { self->expired = true; }
         if (self->aborted || self->expired) { break; }
         self->arm(now + left / static_cast<std::int64_t>(endpoints->size() - i));
+        last = self->open_socket((*endpoints)[i].protocol());
+        if (last) { continue; }
         const auto [ec] = co_await self->socket.async_connect((*endpoints)[i], use_tuple);
         if (!ec && self->socket.is_open()) {
             self->arm(self->deadline);

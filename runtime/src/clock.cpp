@@ -1,6 +1,7 @@
 #include "clock_watch.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/manual_clock.hpp>
 
 #include <time.h>
@@ -102,28 +103,41 @@ void calibrate_clock() noexcept {
 #endif
 }
 
-void check_clock() noexcept {
 #if defined(__x86_64__)
-    static constinit std::mutex mutex; // Guards the three below.
+namespace {
+constinit std::mutex watch_mutex; // Guards what check_clock remembers.
+[[maybe_unused]] detail::ForkGuard at_fork(detail::ForkOrder::leaf, watch_mutex);
+
+// True when the counter has been given up.
+bool has_parted() noexcept {
     static constinit detail::ClockWatch watch;
     static constinit std::int64_t ahead_ns = 0;  // Of CLOCK_MONOTONIC, when the two last agreed.
     static constinit detail::ClockSource kernel; // Written before it is published, and once.
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(watch_mutex);
     // acquire: see steady_now_ns.
     const auto* source = detail::clock_source.load(std::memory_order_acquire);
-    if (source == nullptr || source->kind != detail::ClockSource::time_stamp_counter) { return; }
+    if (source == nullptr || source->kind != detail::ClockSource::time_stamp_counter) {
+        return false;
+    }
     // Judged by the raw clock: CLOCK_MONOTONIC is bent by NTP and chronyd, at times beyond any tolerance.
     const Pair raw = read_pair(CLOCK_MONOTONIC_RAW);
     const Pair now = read_pair(CLOCK_MONOTONIC);
     if (watch.agree(detail::counter_ns(*source, raw.ticks), raw.ns)) {
         ahead_ns = detail::counter_ns(*source, now.ticks) - now.ns;
-        return;
+        return false;
     }
     kernel.base_ns = ahead_ns;
     watch = {}; // A test may come with another counter.
     // release: pairs with steady_now_ns. A test's clock, should it have come meanwhile, stays.
-    if (detail::clock_source.compare_exchange_strong(
-            source, &kernel, std::memory_order_release, std::memory_order_relaxed)) {
+    return detail::clock_source.compare_exchange_strong(
+        source, &kernel, std::memory_order_release, std::memory_order_relaxed);
+}
+} // namespace
+#endif
+
+void check_clock() noexcept {
+#if defined(__x86_64__)
+    if (has_parted()) { // Reported without the mutex: see ForkOrder::leaf.
         diagnostics().report(
             DiagnosticLevel::warning, "clock",
             "the CPU's time-stamp counter and the system's clock have parted; from now on time is "

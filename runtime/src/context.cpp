@@ -1,5 +1,6 @@
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/fork.hpp>
 
 #include <mutex>
 #include <string>
@@ -61,6 +62,8 @@ void count_shared() noexcept {
 // forks and flushes call.
 constinit std::mutex limbo_mutex{}; // Guards limbo_head.
 constinit ContextSlot* limbo_head = nullptr;
+[[maybe_unused]] ForkGuard limbo_at_fork(ForkOrder::context, limbo_mutex);
+[[maybe_unused]] ForkGuard slots_at_fork(ForkOrder::leaf, SlotPool::mutex());
 
 // Finishes or orphans what is still linked, makes old handles stale and gives the slot back.
 // The caller holds the slot or is its only owner.
@@ -106,6 +109,20 @@ struct AmbientOwner {
 };
 constinit thread_local ContextSlot* ambient = nullptr;
 constinit thread_local bool ambient_gone = false;
+
+// What is current in the chain that forks is a span of another process in the child, which may become its children's
+// parent: they are local roots. Its own end does nothing there (G1 of producer_gate.hpp).
+void mark_remote_in_child(void*) noexcept {
+    for (ContextSlot* slot : {current_slot, ambient}) {
+        if (slot == nullptr) { continue; }
+        slot->base.is_remote = slot->base.is_valid();
+        for (ScopeNode* node = slot->head; node != nullptr; node = node->outer) {
+            node->span.is_remote = node->span.is_valid();
+        }
+    }
+}
+[[maybe_unused]] ForkGuard current_at_fork{
+    {ForkOrder::context, nullptr, nullptr, nullptr, mark_remote_in_child}};
 
 AmbientOwner::~AmbientOwner() {
     if (current_slot == ambient) { current_slot = nullptr; }

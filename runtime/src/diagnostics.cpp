@@ -1,4 +1,5 @@
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/fork.hpp>
 
 #include <unistd.h>
 
@@ -207,6 +208,19 @@ void Diagnostics::emit(
         }
     } catch (...) {} // A handler that throws, or no memory: the line is lost, the host is not.
 }
+
+// By way of diagnostics(), so that no child inherits one that is half made. Others than the process's own log are their
+// owners' to keep from a fork.
+struct DiagnosticsAtFork {
+    static void lock(void*) noexcept { diagnostics().mutex_.lock(); }
+    static void unlock(void*) noexcept { diagnostics().mutex_.unlock(); }
+};
+
+namespace {
+[[maybe_unused]] detail::ForkGuard at_fork{
+    {detail::ForkOrder::leaf, nullptr, DiagnosticsAtFork::lock, DiagnosticsAtFork::unlock,
+     DiagnosticsAtFork::unlock}};
+} // namespace
 
 Diagnostics& diagnostics() noexcept {
     // Placed in static storage and never destroyed: threads may report while the process exits.

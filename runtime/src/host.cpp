@@ -1,3 +1,4 @@
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/host.hpp>
 
 #include <utility>
@@ -7,6 +8,7 @@ namespace weft {
 struct Host::State {
     std::mutex mutex; // Guards hooks: servers come and go on any thread.
     std::list<Hook> hooks;
+    detail::ForkRegistration at_fork{detail::ForkOrder::host, mutex};
 };
 
 Host::StopHook::StopHook(StopHook&& other) noexcept

@@ -1,6 +1,6 @@
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/ids.hpp>
 
-#include <pthread.h>
 #include <sys/random.h>
 
 #include <chrono>
@@ -9,8 +9,9 @@ namespace weft {
 namespace {
 
 // The forking thread is the only one in the child, so reseeding its own generator is all there is to do.
-void reseed_in_child() noexcept { detail::random_generator.seeded = false; }
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, reseed_in_child);
+void reseed_in_child(void*) noexcept { detail::random_generator.seeded = false; }
+[[maybe_unused]] detail::ForkGuard at_fork{
+    {detail::ForkOrder::leaf, nullptr, nullptr, nullptr, reseed_in_child}};
 
 constexpr char digits[] = "0123456789abcdef";
 

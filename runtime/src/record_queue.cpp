@@ -44,6 +44,18 @@ void give_back_event(int descriptor) noexcept {
     } catch (const std::bad_alloc&) {} // It stays open, unused.
 }
 
+// A child and its parent must not wake each other.
+void lock_spare_events(void*) noexcept { spare_events().mutex.lock(); }
+void unlock_spare_events(void*) noexcept { spare_events().mutex.unlock(); }
+void close_spare_events_in_child(void*) noexcept {
+    for (const int descriptor : spare_events().descriptors) { close(descriptor); }
+    spare_events().descriptors.clear();
+    spare_events().mutex.unlock();
+}
+[[maybe_unused]] detail::ForkGuard at_fork{
+    {detail::ForkOrder::leaf, nullptr, lock_spare_events, unlock_spare_events,
+     close_spare_events_in_child}};
+
 } // namespace
 
 RecordQueue::RecordQueue(std::size_t bytes, unsigned shards) {
@@ -51,12 +63,30 @@ RecordQueue::RecordQueue(std::size_t bytes, unsigned shards) {
     for (unsigned i = 0; i < shards; ++i) {
         rings_.push_back(std::make_unique<ByteRing>(bytes / shards));
     }
-    event_ = take_event();
-    if (event_ < 0) { throw std::system_error(errno, std::generic_category(), "eventfd"); }
+    (void)wake_descriptor();
 }
 
 RecordQueue::~RecordQueue() {
-    if (!discarded_) { close(event_); }
+    const int event = event_.load(std::memory_order_relaxed); // See event_.
+    if (!discarded_ && event >= 0) { close(event); }
+}
+
+int RecordQueue::wake_descriptor() {
+    int event = event_.load(std::memory_order_relaxed); // See event_.
+    if (event >= 0) { return event; }
+    event = take_event();
+    if (event < 0) { throw std::system_error(errno, std::generic_category(), "eventfd"); }
+    event_.store(event, std::memory_order_relaxed); // See event_.
+    return event;
+}
+
+void RecordQueue::on_fork_in_child(void* queue) noexcept {
+    auto& self = *static_cast<RecordQueue*>(queue);
+    for (const auto& ring : self.rings_) { ring->reset(); }
+    // relaxed throughout: there is one thread.
+    self.armed_.store(false, std::memory_order_relaxed);
+    const int event = self.event_.exchange(-1, std::memory_order_relaxed);
+    if (!self.discarded_ && event >= 0) { close(event); }
 }
 
 RecordQueue::Mark RecordQueue::mark() const {
@@ -106,7 +136,8 @@ void RecordQueue::disarm() noexcept {
     armed_.store(false, std::memory_order_relaxed); // As in arm.
     std::uint64_t count;
     // Non-blocking and idempotent: nothing to read is as good as something read.
-    [[maybe_unused]] const auto bytes = read(event_, &count, sizeof count);
+    [[maybe_unused]] const auto bytes =
+        read(event_.load(std::memory_order_relaxed), &count, sizeof count); // See event_.
 }
 
 void RecordQueue::wake() noexcept {
@@ -118,7 +149,8 @@ void RecordQueue::wake() noexcept {
     const std::uint64_t one = 1;
     // A full counter is readable already; errno of the host's thread is kept.
     const int saved = errno;
-    [[maybe_unused]] const auto bytes = write(event_, &one, sizeof one);
+    [[maybe_unused]] const auto bytes =
+        write(event_.load(std::memory_order_relaxed), &one, sizeof one); // See event_.
     errno = saved;
 }
 
@@ -126,7 +158,8 @@ void RecordQueue::discard() noexcept {
     for (const auto& ring : rings_) { ring->discard_pages(); }
     if (std::exchange(discarded_, true)) { return; }
     disarm();
-    give_back_event(event_);
+    const int event = event_.load(std::memory_order_relaxed); // See event_.
+    if (event >= 0) { give_back_event(event); }
 }
 
 std::size_t RecordQueue::next_shard() noexcept {

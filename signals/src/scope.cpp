@@ -1,5 +1,6 @@
 #include "wire.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/signals/scope.hpp>
 
 #include <deque>
@@ -48,6 +49,12 @@ Table& table() {
     }();
     return instance;
 }
+
+// By way of table(), so that no child inherits one that is half made.
+void lock_table(void*) noexcept { table().mutex.lock(); }
+void unlock_table(void*) noexcept { table().mutex.unlock(); }
+[[maybe_unused]] ForkGuard at_fork{
+    {ForkOrder::table, nullptr, lock_table, unlock_table, unlock_table}};
 
 } // namespace
 

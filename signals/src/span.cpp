@@ -1,6 +1,7 @@
 #include "span_record.hpp"
 #include "utf8.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/record.hpp>
 #include <weft/signals/composable_sampler.hpp>
 #include <weft/signals/span.hpp>
@@ -222,12 +223,21 @@ RecordHeader header_of(const SpanRecord& record) noexcept {
     return header;
 }
 
+// For a span that is not known to be welcome: one of the parent process, or too late, or the first of this process.
+[[gnu::noinline]] bool is_refused(const SpanRecord& record) noexcept {
+    const auto answer = record.provider->gate.look_again(record.generation);
+    if (answer == ProducerGate::Answer::closed) {
+        record.provider->dropped_after_shutdown.fetch_add(
+            1, std::memory_order_relaxed); // A counter.
+    }
+    return answer != ProducerGate::Answer::accepted;
+}
+
 // Sends an ended, sampled span on its way. Whatever cannot go is counted.
 void push(SpanRecord& record) noexcept {
     TraceProvider& provider = *record.provider;
-    if (!provider.accepting.load(std::memory_order_relaxed)) [[unlikely]] { // See TraceProvider.
-        provider.dropped_after_shutdown.fetch_add(1, std::memory_order_relaxed); // A counter.
-        return;
+    if (!provider.gate.is_open_for(record.generation)) [[unlikely]] {
+        if (is_refused(record)) { return; }
     }
     const std::size_t fixed_size = fixed_fields_size(record);
     const std::string_view state = record.state.text();
@@ -256,6 +266,8 @@ void push(SpanRecord& record) noexcept {
                                                       : provider.dropped_record_too_large;
     counter.fetch_add(1, std::memory_order_relaxed); // A counter.
 }
+
+[[maybe_unused]] ForkGuard spans_at_fork(ForkOrder::leaf, SpanPool::mutex());
 
 void release(SpanRecord& record) noexcept {
     if (record.recording) { record.body.release(); }
@@ -303,6 +315,7 @@ void begin_recording(
     std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
     TraceProvider& provider = *how.provider;
     record.provider = &provider;
+    record.generation = provider.gate.generation();
     record.scope = how.scope;
     record.kind = options.kind;
     record.status = StatusCode::unset;
@@ -330,15 +343,18 @@ void begin_recording(
     }
 }
 
-// A span for which there is no record is lost only if it would have been sampled.
-[[gnu::noinline]] void count_no_memory(
+// A span for which there is no record, or no context on a thread that is ending, is lost only if it would have been
+// sampled.
+[[gnu::noinline]] void count_unrecorded(
     const SpanContext* parent, const TraceState& state, const SpanStart& how, std::string_view name,
     std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
     const TraceId trace_id = parent != nullptr ? parent->trace_id : random_trace_id();
     const auto result = how.provider->sampler.should_sample(
         {parent, state, trace_id, name, options.kind, attributes, options.links, 0});
     if (result.decision == SamplingDecision::record_and_sample) {
-        how.provider->dropped_no_memory.fetch_add(1, std::memory_order_relaxed); // A counter.
+        auto& counter = how.provider->gate.is_open() ? how.provider->dropped_no_memory
+                                                     : how.provider->dropped_after_shutdown;
+        counter.fetch_add(1, std::memory_order_relaxed); // A counter.
     }
 }
 
@@ -407,7 +423,15 @@ SpanRecord* start_span(
     SpanStart how, std::string_view name, std::span<const Attribute> attributes,
     const SpanOptions& options) noexcept {
     ContextSlot* slot = active_slot();
-    if (slot == nullptr) [[unlikely]] { return nullptr; }
+    if (slot == nullptr) [[unlikely]] {
+        if (how.provider != nullptr) {
+            const TraceContext& parent = options.parent.context();
+            count_unrecorded(
+                parent.is_valid() ? &parent.span : nullptr, parent.state, how, name, attributes,
+                options);
+        }
+        return nullptr;
+    }
     if (how.provider == nullptr) {
         return pass_through(*slot, options.parent.context(), how.make_current);
     }
@@ -429,7 +453,7 @@ SpanRecord* start_span(
 
     SpanRecord* record = SpanPool::acquire();
     if (record == nullptr) [[unlikely]] {
-        count_no_memory(
+        count_unrecorded(
             has_parent ? parent : nullptr, *parent_state, how, name, attributes, options);
         return nullptr;
     }
@@ -610,7 +634,7 @@ CurrentSpan::CurrentSpan() noexcept {
 
 bool Tracer::is_enabled() const noexcept {
     const auto* from = provider();
-    return from != nullptr && from->accepting.load(std::memory_order_relaxed); // See TraceProvider.
+    return from != nullptr && from->gate.is_open();
 }
 
 std::uint16_t Tracer::register_now() const noexcept {

@@ -26,6 +26,7 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     };
 
     TraceProvider* provider = nullptr;
+    std::uint32_t generation = 0; // The provider's gate's when the span began.
     SpanId parent_span_id;
     std::uint16_t scope = 0;
     SpanKind kind = SpanKind::internal;

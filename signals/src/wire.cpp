@@ -2,6 +2,7 @@
 
 #include "utf8.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/pool.hpp>
 
 #include <algorithm>
@@ -22,6 +23,8 @@ struct LargeChunk : PoolItem<LargeChunk> {
 using SmallChunks =
     StablePool<SmallChunk, 64, 1024>; // At most 256 MiB of spans that are open at once;
 using LargeChunks = StablePool<LargeChunk, 8, 1024>; // beyond that the heap serves.
+[[maybe_unused]] ForkGuard small_at_fork(ForkOrder::leaf, SmallChunks::mutex());
+[[maybe_unused]] ForkGuard large_at_fork(ForkOrder::leaf, LargeChunks::mutex());
 
 void put_value(
     Buffer& out, const AttributeValue& value, ValueLimits limits, std::uint32_t depth) noexcept;

@@ -5,6 +5,7 @@
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/otlp_http.hpp>
 #include <weft/runtime/clock.hpp>
+#include <weft/runtime/fork.hpp>
 #include <weft/runtime/spawn.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
 #include <weft/telemetry/runtime.hpp>
@@ -18,8 +19,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -38,9 +42,8 @@ using Clock = std::chrono::steady_clock;
 
 // Providers outlive their runtimes (see TraceProvider). Reachable from here, so that leak checkers see the intent.
 detail::TraceProvider& keep_for_ever(std::unique_ptr<detail::TraceProvider> provider) {
-    static std::mutex& mutex = *new std::mutex; // Guards kept.
+    const std::lock_guard lock(detail::lifecycle_mutex()); // Guards kept, and its making.
     static auto& kept = *new std::vector<std::unique_ptr<detail::TraceProvider>>;
-    const std::lock_guard lock(mutex);
     kept.push_back(std::move(provider));
     return *kept.back();
 }
@@ -119,6 +122,20 @@ bool wants_ledger() {
     return wanted;
 }
 
+// A flag that is set for as long as this lives. relaxed: a fork at the same moment finds either.
+class Raised {
+public:
+    explicit Raised(std::atomic<bool>& flag) noexcept : flag_(flag) {
+        flag_.store(true, std::memory_order_relaxed); // As above.
+    }
+    Raised(const Raised&) = delete;
+    Raised& operator=(const Raised&) = delete;
+    ~Raised() { flag_.store(false, std::memory_order_relaxed); } // As above.
+
+private:
+    std::atomic<bool>& flag_;
+};
+
 void run_on_threads(unsigned threads, const std::function<void()>& work) {
     std::vector<std::thread> others;
     others.reserve(threads);
@@ -134,6 +151,19 @@ void run_on_threads(unsigned threads, const std::function<void()>& work) {
     work();
     for (auto& thread : others) { thread.join(); }
 }
+
+// What exports, in the process that made it: a thread, a drain, its connections. A forked child has neither the thread nor
+// a right to the connections, and leaves all of it behind, unfreed, for it may have been in the middle of anything.
+struct Exports {
+    detail::ServiceThread service;
+    std::unique_ptr<Drain> drain; // Null: nothing is exported. Destroyed before its executor.
+    std::future<void> drained;    // Of what runs on the service's thread; nobody waits for it.
+    bool is_started = false;      // Drain or housekeeping run. False: run() alone has a use for the thread.
+    Exports* next_inherited = nullptr;
+};
+
+// Left behind by forks. Reachable from here, so that leak checkers see the intent.
+constinit Exports* inherited_exports = nullptr; // Guarded by detail::lifecycle_mutex().
 
 } // namespace
 
@@ -164,23 +194,22 @@ struct Runtime::State : std::enable_shared_from_this<State> {
 
     void start_traces(const Resource& resource) {
         calibrate_clock();
-        service.emplace();
-        const bool exports = detail::exports_traces(options);
+        auto made = std::make_unique<Exports>();
+        const bool exports_records = detail::exports_traces(options);
         std::shared_ptr<Sink> sink;
-        if (exports) { sink = make_sink(); }
-        auto processors =
-            options.span_processors.empty()
-                ? nullptr
-                : std::make_unique<detail::SpanProcessors>(options.span_processors, exports);
+        if (exports_records) { sink = make_sink(*made); }
+        auto processors = options.span_processors.empty()
+                              ? nullptr
+                              : std::make_unique<detail::SpanProcessors>(
+                                    options.span_processors, exports_records);
         provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
             options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards,
             std::move(processors)));
         provider->id_generator = options.id_generator;
-        if (exports) {
-            start_drain(resource, std::move(sink));
-        } else { // Processors alone.
-            drained = asio::co_spawn(service->io_context(), keep_house(), asio::use_future);
-        }
+        start_drain(*made, resource, std::move(sink));
+        exports = std::move(made);
+        provider->gate.set_owner(
+            this, [](void* self) noexcept { return static_cast<State*>(self)->start_in_child(); });
         if (options.make_default) {
             detail::TraceProvider* nobody = nullptr;
             // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
@@ -189,10 +218,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
     }
 
-    std::shared_ptr<Sink> make_sink() {
+    std::shared_ptr<Sink> make_sink(Exports& to) {
         if (options.sink != nullptr) { return options.sink; }
         auto sink = OtlpHttpSink::create(
-            service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
+            to.service.io_context().get_executor(), detail::traces_sink(options.otlp).options,
             diagnostics());
         if (!sink) {
             throw std::invalid_argument(fmt::format(
@@ -202,9 +231,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return std::shared_ptr<Sink>(std::move(*sink));
     }
 
-    void start_drain(const Resource& resource, std::shared_ptr<Sink> sink) {
-        drain = std::make_unique<Drain>(Drain::Setup{
-            .executor = service->io_context().get_executor(),
+    // Without a sink, for span processors alone, only the housekeeping.
+    void start_drain(Exports& to, const Resource& resource, std::shared_ptr<Sink> sink) {
+        to.is_started = true;
+        if (sink == nullptr) {
+            to.drained =
+                asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
+            return;
+        }
+        auto drain = std::make_unique<Drain>(Drain::Setup{
+            .executor = to.service.io_context().get_executor(),
             .signal = Signal::traces,
             .queue = provider->queue,
             .resource = {resource.encoded(), resource.schema_url},
@@ -214,7 +250,92 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             .housekeeping = &housekeeping,
             .log = diagnostics(),
             .tail = options.tail_sampling});
-        drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
+        to.drained = asio::co_spawn(to.service.io_context(), drain->run(), asio::use_future);
+        to.drain = std::move(drain);
+    }
+
+    // In a forked child, when its first span ends or somebody waits for it: new thread, connections and resource, for
+    // the instance and the process are others. With lifecycle_mutex(). False without memory or a thread.
+    bool start_in_child() noexcept {
+        try {
+            if (exports == nullptr) { exports = std::make_unique<Exports>(); }
+            if (!exports->is_started) {
+                start_drain(
+                    *exports, make_resource(options),
+                    detail::exports_traces(options) ? make_sink(*exports) : nullptr);
+            }
+            return true;
+        } catch (...) { return false; }
+    }
+
+    [[nodiscard]] bool is_started() const noexcept { return exports && exports->is_started; }
+
+    // What exports in this process. Null: nothing is to be exported, be it that telemetry is off, or that this is a
+    // forked child without a span of its own.
+    Exports* exporting() {
+        std::unique_lock lock(detail::lifecycle_mutex());
+        const bool started =
+            is_started() || provider == nullptr ||
+            (provider->queue.records_accepted() == 0 && provider->processors == nullptr) ||
+            start_in_child();
+        Exports* const found = is_started() ? exports.get() : nullptr;
+        lock.unlock();
+        if (!started) { detail::report_failed_start(); }
+        return found;
+    }
+
+    // As above, for run(), which has a use for the thread alone. Errors: std::system_error.
+    Exports& require_exports() {
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        if (provider != nullptr) {
+            (void)start_in_child();
+        } // Again at the first flush, if need be.
+        if (exports == nullptr) { exports = std::make_unique<Exports>(); }
+        return *exports;
+    }
+
+    // While run() watches for signals, Asio's handler writes to a pipe that a child shares: its signal would stop the
+    // parent. So the child does not get them before it has the default action. relaxed: see Raised.
+    static void before_fork(void* state) noexcept {
+        auto& self = *static_cast<State*>(state);
+        self.holds_signals = self.watches_signals.load(std::memory_order_relaxed);
+        if (!self.holds_signals) { return; }
+        sigset_t held;
+        sigemptyset(&held);
+        for (const int number : stop_signals) { sigaddset(&held, number); }
+        pthread_sigmask(SIG_BLOCK, &held, &self.signals_before);
+    }
+    static void on_fork_in_parent(void* state) noexcept {
+        auto& self = *static_cast<State*>(state);
+        if (self.holds_signals) { pthread_sigmask(SIG_SETMASK, &self.signals_before, nullptr); }
+    }
+    static void on_fork_in_child(void* state) noexcept {
+        auto& self = *static_cast<State*>(state);
+        if (self.watches_signals.load(std::memory_order_relaxed)) { // As above.
+            for (const int number : stop_signals) { (void)std::signal(number, SIG_DFL); }
+        }
+        on_fork_in_parent(state);
+        if (self.exports == nullptr) { return; }
+        self.exports->next_inherited = inherited_exports;
+        inherited_exports = self.exports.release();
+    }
+
+    [[nodiscard]] Ledger ledger() {
+        {
+            const std::lock_guard lock(detail::lifecycle_mutex());
+            if (is_started() && exports->drain) { return exports->drain->ledger(); }
+        }
+        Ledger ledger;
+        if (provider == nullptr) { return ledger; }
+        ledger.created = ledger.queued = provider->queue.records_accepted();
+        add_producer_counts(*provider, ledger);
+        return ledger;
+    }
+
+    // The answer of a flush or shutdown where nothing exports.
+    [[nodiscard]] FlushReport report_without_exports() {
+        const auto pending = ledger().queued;
+        return {.complete = pending == 0, .pending = pending};
     }
 
     // From now on spans of this runtime go nowhere. True for the first caller.
@@ -222,40 +343,40 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         if (provider == nullptr) { return false; }
         detail::finish_ended_chains();
         auto* self = provider;
-        // relaxed on both: see TraceProvider::accepting; a late reader finds a provider that says "closed".
+        // relaxed on both: a late reader finds a provider that says "closed".
         detail::default_provider.compare_exchange_strong(
             self, nullptr, std::memory_order_relaxed, std::memory_order_relaxed);
-        return provider->accepting.exchange(false, std::memory_order_relaxed); // As above.
+        return provider->gate.close();
     }
 
     // Both on the export thread. Processors first: what they are told may still lead to spans.
-    asio::awaitable<FlushReport> flush_here(TimePoint deadline) {
+    asio::awaitable<FlushReport> flush_here(Exports& from, TimePoint deadline) {
         detail::finish_ended_chains();
         auto* processors = provider->processors.get();
         const bool processed = processors == nullptr || processors->force_flush(deadline);
         FlushReport report{.complete = true};
-        if (drain) { report = co_await drain->flush(deadline); }
+        if (from.drain) { report = co_await from.drain->flush(deadline); }
         report.complete = report.complete && processed;
         co_return report;
     }
-    asio::awaitable<FlushReport> shutdown_here(TimePoint deadline) {
+    asio::awaitable<FlushReport> shutdown_here(Exports& from, TimePoint deadline) {
         auto* processors = provider->processors.get();
         const bool processed = processors == nullptr || processors->shutdown(deadline);
         FlushReport report{.complete = true};
-        if (drain) { report = co_await drain->shutdown(deadline); }
+        if (from.drain) { report = co_await from.drain->shutdown(deadline); }
         report.complete = report.complete && processed;
         co_return report;
     }
 
-    // The work keeps its own deadline; the bound here is for an export thread that is not there any more, as in a
-    // forked child.
-    Result<FlushReport> wait_for(asio::awaitable<FlushReport> work, TimePoint deadline) {
+    // The work keeps its own deadline; the bound here is for an export thread that is not there any more.
+    static Result<FlushReport> wait_for(
+        Exports& from, asio::awaitable<FlushReport> work, TimePoint deadline) {
         constexpr std::chrono::seconds patience{2};
-        auto report = asio::co_spawn(service->io_context(), std::move(work), asio::use_future);
+        auto report = asio::co_spawn(from.service.io_context(), std::move(work), asio::use_future);
         const bool answers = deadline > TimePoint::max() - patience ||
                              report.wait_until(deadline + patience) == std::future_status::ready;
         if (answers) { return report.get(); }
-        const Ledger ledger = drain ? drain->ledger() : Ledger{};
+        const Ledger ledger = from.drain ? from.drain->ledger() : Ledger{};
         return FlushReport{.complete = false, .pending = ledger.queued + ledger.in_flight};
     }
 
@@ -323,13 +444,17 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     asio::io_context& context;
     Host host;
     detail::TraceProvider* provider = nullptr;
-    std::optional<detail::ServiceThread> service;
-    std::unique_ptr<Drain> drain;
-    std::future<void> drained; // Of what runs on the service's thread; nobody waits for it.
+    std::unique_ptr<Exports> exports; // Guarded by detail::lifecycle_mutex(); stays until the end.
     // The program's loop:
+    static constexpr std::array<int, 2> stop_signals{SIGINT, SIGTERM};
+    std::atomic<bool> watches_signals{false}; // Written by run(), read by whoever forks.
+    bool holds_signals = false;               // Of the thread that forks, as below.
+    sigset_t signals_before{};
     std::atomic<bool> stopping{false}; // Set by whichever thread begins the stop, read by run().
     Clock::time_point
         stop_deadline{}; // Written by that thread, read by run() after it has joined all.
+    detail::ForkRegistration at_fork{
+        {detail::ForkOrder::lifecycle, this, before_fork, on_fork_in_parent, on_fork_in_child}};
 };
 
 Runtime::Runtime(Options options) : state_(std::make_shared<State>(nullptr, std::move(options))) {}
@@ -341,9 +466,14 @@ Runtime::~Runtime() {
     if (state_->provider == nullptr) { return; }
     try {
         (void)shutdown_blocking(state_->options.shutdown_timeout); // At once if somebody has.
-    } catch (...) {}         // No memory to ask for it: what is left is lost with the process.
-    state_->drain.reset();   // Before its executor goes.
-    state_->service.reset(); // Joins: nothing drains any more.
+    } catch (...) {} // No memory to ask for it: what is left is lost with the process.
+    state_->provider->gate.set_owner(nullptr, nullptr);
+    std::unique_ptr<Exports> last;
+    {
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        last = std::move(state_->exports);
+    }
+    last.reset(); // Joins: nothing drains any more.
     state_->provider->queue.discard();
 }
 
@@ -362,8 +492,9 @@ Tracer Runtime::tracer(
 int Runtime::run() {
     State& state = *state_;
     const bool print_ledger = wants_ledger();
-    if (!state.service) { state.service.emplace(); } // Telemetry is off, but stop signals are not.
-    asio::signal_set signals(state.service->io_context(), SIGINT, SIGTERM);
+    auto& loop = state.require_exports().service.io_context(); // Stop signals are never off.
+    const Raised watches_signals(state.watches_signals);       // Until the set has gone.
+    asio::signal_set signals(loop, state.stop_signals[0], state.stop_signals[1]);
     signals.async_wait([&state, &signals](boost::system::error_code error, int) {
         if (error) { return; }
         state.post_stop();
@@ -376,8 +507,7 @@ int Runtime::run() {
         state.report_abandoned_work();
     }
     // On the signal set's own thread, which may be about to run its handler.
-    asio::post(state.service->io_context(), asio::use_future([&signals] { signals.cancel(); }))
-        .get();
+    asio::post(loop, asio::use_future([&signals] { signals.cancel(); })).get();
     (void)shutdown_blocking(state.options.shutdown_timeout);
     if (print_ledger) { std::fprintf(stderr, "%s\n", ledger_json().c_str()); }
     return good ? 0 : 1;
@@ -393,17 +523,20 @@ void Runtime::stop() noexcept {
 }
 
 Task<FlushReport> Runtime::flush(TimePoint deadline) {
-    if (state_->provider == nullptr) { co_return FlushReport{.complete = true}; }
+    detail::finish_ended_chains();
+    Exports* const from = state_->exporting();
+    if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        state_->service->io_context(), state_->flush_here(deadline),
+        from->service.io_context(), state_->flush_here(*from, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
 Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
-    if (state_->provider == nullptr) { co_return FlushReport{.complete = true}; }
     state_->close();
+    Exports* const from = state_->exporting();
+    if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        state_->service->io_context(), state_->shutdown_here(deadline),
+        from->service.io_context(), state_->shutdown_here(*from, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -415,21 +548,27 @@ Task<FlushReport> Runtime::shutdown(std::chrono::milliseconds within) {
 }
 
 Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
-    if (state_->provider == nullptr) { return FlushReport{.complete = true}; }
-    if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
+    detail::finish_ended_chains();
+    Exports* const from = state_->exporting();
+    if (from == nullptr) { return state_->report_without_exports(); }
+    if (from->service.is_current()) { return make_error_code(Errc::wrong_thread); }
     const auto deadline = from_now(within);
-    return state_->wait_for(state_->flush_here(deadline), deadline);
+    return State::wait_for(*from, state_->flush_here(*from, deadline), deadline);
 }
 
 Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
-    if (state_->provider == nullptr) { return FlushReport{.complete = true}; }
-    if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
-    state_->close();
+    Exports* from = state_->exporting();
+    if (from != nullptr && from->service.is_current()) {
+        return make_error_code(Errc::wrong_thread);
+    }
+    state_->close(); // Which may finish the first span of a forked child.
+    if (from == nullptr) { from = state_->exporting(); }
+    if (from == nullptr) { return state_->report_without_exports(); }
     const auto deadline = from_now(within);
-    return state_->wait_for(state_->shutdown_here(deadline), deadline);
+    return State::wait_for(*from, state_->shutdown_here(*from, deadline), deadline);
 }
 
-Ledger Runtime::ledger() const { return state_->drain ? state_->drain->ledger() : Ledger{}; }
+Ledger Runtime::ledger() const { return state_->ledger(); }
 
 std::string Runtime::ledger_json() const {
     std::string name; // The one field that is not ours: keep the line valid JSON.

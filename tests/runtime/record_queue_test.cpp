@@ -33,7 +33,7 @@ std::vector<std::string> take(RecordQueue& queue) {
     return records;
 }
 
-bool is_readable(const RecordQueue& queue) {
+bool is_readable(RecordQueue& queue) {
     pollfd entry{queue.wake_descriptor(), POLLIN, 0};
     return poll(&entry, 1, 0) == 1;
 }

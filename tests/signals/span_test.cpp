@@ -249,7 +249,7 @@ TEST(DroppedSpan, IsCountedWhenTheQueueIsFullAndAfterShutdown) {
     EXPECT_GT(provider.dropped_queue_full, 0U);
     EXPECT_EQ(provider.dropped_queue_full + arrived, count);
 
-    sink.provider().accepting = false;
+    sink.provider().gate.close();
     Span("late").end();
     EXPECT_EQ(provider.dropped_after_shutdown, 1U);
     EXPECT_TRUE(sink.take().empty());

@@ -160,6 +160,10 @@ public:
     /// A late producer may still claim and write without harm. Threads: the consumer's.
     void discard_pages() noexcept;
 
+    /// An empty ring that never held anything, whatever producers and consumer were doing: for a forked child, whose
+    /// only thread calls it.
+    void reset() noexcept;
+
     /// Bytes between head and tail. Threads: any; a snapshot.
     [[nodiscard]] std::size_t used_bytes() const noexcept {
         // relaxed tail: a snapshot that may be old by the time it is used. acquire, so that it is not older than head.

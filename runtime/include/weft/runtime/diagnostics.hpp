@@ -75,6 +75,7 @@ public:
     }
 
 private:
+    friend struct DiagnosticsAtFork;
     struct Key {
         std::string name;
         std::chrono::steady_clock::time_point shown_at;

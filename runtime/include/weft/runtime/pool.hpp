@@ -11,7 +11,8 @@
 // I2  `at(index)` is valid for every index ever handed out, for the life of the process.
 // I3  Slabs are never freed: the pool's high-water mark is its size. `capacity_max` bounds it.
 //
-// Threads: any. A thread's cache goes back to the shared list when the thread ends.
+// Threads: any. A thread's cache goes back to the shared list when the thread ends. In a forked child the caches of the
+// threads that it lacks are lost, at most 2 * batch items each.
 
 #include <array>
 #include <atomic>
@@ -64,6 +65,9 @@ public:
         T* slab = slabs_[index / slab_items].load(std::memory_order_relaxed);
         return slab + index % slab_items;
     }
+
+    /// For a ForkGuard beside the pool's users.
+    [[nodiscard]] static std::mutex& mutex() noexcept { return mutex_; }
 
 private:
     struct Cache {

@@ -1,5 +1,6 @@
 #pragma once
 #include <weft/runtime/byte_ring.hpp>
+#include <weft/runtime/fork.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -11,6 +12,7 @@ namespace weft {
 
 /// One signal's records on their way from many threads to one drain: a few byte rings, a thread keeping to its own.
 /// Nobody waits: a record that finds no room is refused, and the caller counts it.
+/// A forked child finds it empty, its counts at zero: what was in it is the parent's to export.
 /// Threads: push any; consume, arm and disarm one at a time (the drain's).
 class RecordQueue {
 public:
@@ -72,8 +74,9 @@ public:
     /// Largest record that is ever accepted.
     [[nodiscard]] std::size_t record_max() const noexcept { return rings_.front()->payload_max(); }
 
-    /// Readable when a producer wants the drain, at times for nothing: an eventfd. Lifetime: until discard().
-    [[nodiscard]] int wake_descriptor() const noexcept { return event_; }
+    /// Readable when a producer wants the drain, at times for nothing: an eventfd. A forked child gets one of its own,
+    /// made by the first call. Lifetime: until discard(). Errors: std::system_error. Threads: the drain's.
+    [[nodiscard]] int wake_descriptor();
     /// From now on the next producer past the half-full mark signals the descriptor, once. Call before sleeping.
     void arm() noexcept;
     /// Clears the descriptor. Call after waking.
@@ -91,14 +94,19 @@ private:
         return shard_;
     }
     static std::size_t next_shard() noexcept;
+    static void on_fork_in_child(void* queue) noexcept;
 
     static inline constinit thread_local std::size_t shard_ = 0; // 0: none yet.
     std::vector<std::unique_ptr<ByteRing>> rings_;
     std::size_t first_ = 0; // The drain's.
-    int event_ = -1;
+    // Written by the drain's side, read by producers that wake it. relaxed throughout: a producer that sees none yet
+    // leaves the wake-up to the next one.
+    std::atomic<int> event_{-1};
     bool discarded_ = false; // The drain's: event_ now belongs to the queues to come.
     // Set by the drain before it sleeps, cleared by the one producer that wakes it.
     alignas(detail::cache_line_bytes) std::atomic<bool> armed_{false};
+    detail::ForkRegistration at_fork_{
+        {detail::ForkOrder::leaf, this, nullptr, nullptr, on_fork_in_child}};
 };
 
 } // namespace weft

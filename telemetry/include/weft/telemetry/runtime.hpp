@@ -19,6 +19,7 @@ namespace weft {
 ///
 /// The first Runtime is the process's default: `weft::Span` and namespace-scope tracers report to it. Others are for
 /// tracers made by `tracer()`. Export runs on one thread of the Runtime's own, never on the io_context of the program.
+/// A forked child may go on with the Runtime it inherits, or end it and make its own: see docs/architecture.md, "Fork".
 /// Threads: construct and destroy anywhere but on that export thread; the rest as each member says.
 class Runtime {
 public:

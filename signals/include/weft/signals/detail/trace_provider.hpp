@@ -1,4 +1,5 @@
 #pragma once
+#include <weft/runtime/producer_gate.hpp>
 #include <weft/runtime/record_queue.hpp>
 #include <weft/signals/detail/span_processors.hpp>
 #include <weft/signals/id_generator.hpp>
@@ -27,15 +28,26 @@ struct TraceProvider {
         id_generator; // Set before the provider is published. Null: random ids.
     RecordQueue queue;
 
-    // Cleared by shutdown, read when a span ends. relaxed both: a span that slips through is in the queue, and the
-    // ledger says so.
-    std::atomic<bool> accepting{true};
+    // Closed by shutdown, asked when a span ends.
+    ProducerGate gate;
     // Spans that ended and were not accepted. Written by any thread, read by the ledger; relaxed: independent counts.
     std::atomic<std::uint64_t> dropped_queue_full{0};
     std::atomic<std::uint64_t> dropped_record_too_large{0};
     std::atomic<std::uint64_t> dropped_after_shutdown{0};
     // Spans that could not even start for want of memory. Part of the ledger as created and dropped.
     std::atomic<std::uint64_t> dropped_no_memory{0};
+
+private:
+    // A forked child begins with an empty ledger.
+    static void on_fork_in_child(void* provider) noexcept {
+        auto& self = *static_cast<TraceProvider*>(provider);
+        for (auto* count :
+             {&self.dropped_queue_full, &self.dropped_record_too_large,
+              &self.dropped_after_shutdown, &self.dropped_no_memory}) {
+            count->store(0, std::memory_order_relaxed); // There is one thread.
+        }
+    }
+    ForkRegistration at_fork_{{ForkOrder::lifecycle, this, nullptr, nullptr, on_fork_in_child}};
 };
 
 } // namespace weft::detail
