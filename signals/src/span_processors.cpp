@@ -60,7 +60,7 @@ bool contain(SpanProcessor& processor, const char* function, const Call& call) n
 }
 
 bool is_open(const SpanRecord& record) noexcept {
-    return record.provider->accepting.load(std::memory_order_relaxed); // See TraceProvider.
+    return record.provider->gate.is_open();
 }
 
 } // namespace

@@ -43,8 +43,7 @@ public:
         std::erase(stack_, &provider);
         Provider* next = stack_.empty() ? below_ : stack_.back();
         // A Runtime that has been shut down meanwhile must not stand in the way of the next one.
-        // relaxed: see TraceProvider::accepting.
-        if (next != nullptr && !next->accepting.load(std::memory_order_relaxed)) { next = nullptr; }
+        if (next != nullptr && !next->gate.is_open()) { next = nullptr; }
         Provider* self = &provider;
         // release: as above. relaxed: it fails when this was not the innermost, and then nothing is read.
         default_provider.compare_exchange_strong(
@@ -91,7 +90,7 @@ struct InMemoryTelemetry::State {
         if (options.make_default) { defaults().remove(provider); }
         (void)current_trace_context(); // Finishes what was left to this thread's own slot.
         weft::detail::finish_ended_chains();
-        provider.accepting.store(false, std::memory_order_relaxed); // See TraceProvider.
+        provider.gate.close();
         provider.queue.discard();
     }
     State(const State&) = delete;

@@ -259,7 +259,7 @@ TEST(SpanProcessor, IsNotCalledAfterShutdownNotEvenForSpansThatItKnows) {
     Fixture f;
     SpanSink sink({.processors = {f.processor}});
     Span known("known");
-    sink.provider().accepting = false; // As Runtime::shutdown does.
+    sink.provider().gate.close(); // As Runtime::shutdown does.
     known.end();
     Span("late").end();
     EXPECT_THAT(f.calls, ElementsAre("start known"));
