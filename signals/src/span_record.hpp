@@ -1,4 +1,5 @@
 #pragma once
+#include "shown.hpp"
 #include "wire.hpp"
 
 #include <weft/runtime/pool.hpp>
@@ -6,6 +7,8 @@
 #include <weft/signals/span.hpp>
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 namespace weft::detail {
 
@@ -14,8 +17,8 @@ namespace weft::detail {
 /// replaced (an attribute, the name, the status) is found again, cut out and appended anew. Identity, times, kind,
 /// counts and flags are plain members and are encoded when the span ends, straight into the ring.
 struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
-    static constexpr std::uint32_t inline_bytes =
-        704; // Makes the record 1 KiB; a usual HTTP span takes 400 bytes.
+    // Makes the record a little more than 1 KiB; a usual HTTP span takes 400 bytes.
+    static constexpr std::uint32_t inline_bytes = 704;
 
     /// A field of `body` of which there is at most one.
     struct Region {
@@ -23,6 +26,7 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
         std::uint32_t size = 0;
     };
 
+    Shown shown; // Open while the span is recording.
     TraceProvider* provider = nullptr;
     SpanId parent_span_id;
     std::uint16_t scope = 0;
@@ -44,8 +48,11 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     wire::Buffer body;
     char storage[inline_bytes];
 };
-static_assert(sizeof(SpanRecord) <= 1088);
+static_assert(sizeof(SpanRecord) <= 1216);
 
 using SpanPool = StablePool<SpanRecord, 128, 8192>;
+
+/// See names_in_slot.
+std::pair<std::string, std::string> open_names_in_slot(std::uint32_t slot_index);
 
 } // namespace weft::detail
