@@ -14,6 +14,8 @@ namespace {
 constinit std::atomic<std::uint64_t> ended_out_of_order{0};
 constinit std::atomic<std::uint64_t> ended_elsewhere{0};
 constinit std::atomic<std::uint64_t> shared_concurrently{0};
+constinit std::atomic<std::uint64_t> scopes_ended_out_of_order{0};
+constinit std::atomic<std::uint64_t> scopes_ended_elsewhere{0};
 
 // Counts a fault and reports the first of its kind in the process.
 template <class MakeText>
@@ -31,6 +33,10 @@ std::string quoted_name(const ScopeNode* node) {
     return name.empty() ? "a span that is not recorded" : "\"" + std::string(name) + "\"";
 }
 
+std::string quoted(const std::string& name) {
+    return name.empty() ? "none that is recorded" : "\"" + name + "\"";
+}
+
 void count_out_of_order(const ScopeNode& node) noexcept {
     count(ended_out_of_order, "context.ended_out_of_order", [&] {
         return "span " + quoted_name(&node) + " ended while " + quoted_name(node.inner) +
@@ -40,21 +46,47 @@ void count_out_of_order(const ScopeNode& node) noexcept {
     });
 }
 
-// `node` is null when it is not the caller's any more.
-void count_elsewhere(const ScopeNode* node, ContextSlot* here) noexcept {
+// `name` is quoted already: the node may be somebody else's by now.
+void count_elsewhere(const std::string& name, ContextSlot* here) noexcept {
     count(ended_elsewhere, "context.ended_elsewhere", [&] {
-        return (node != nullptr ? "span " + quoted_name(node) : std::string("a span")) +
-               " ended in another coroutine than its own, inside " +
+        return "span " + name + " ended in another coroutine than its own, inside " +
                quoted_name(here != nullptr ? innermost(*here) : nullptr) +
                "; end it where it was made, or make it with Span::detached";
     });
 }
 
-void count_shared() noexcept {
-    count(shared_concurrently, "context.shared_concurrently", [] {
-        return std::string("two coroutines of one context ran at once on two threads, and one of "
-                           "them ran without it; start them "
-                           "with weft::co_spawn instead of asio::co_spawn");
+// Empty without memory, and once the report is out.
+std::string name_for_report_of_elsewhere(const ScopeNode& node) noexcept {
+    // relaxed: the counter alone decides who reports.
+    if (ended_elsewhere.load(std::memory_order_relaxed) != 0) { return {}; }
+    try {
+        return quoted_name(&node);
+    } catch (...) { return {}; }
+}
+
+template <class MakeName>
+void count_scope_elsewhere(MakeName inside, ContextSlot* here) noexcept {
+    count(scopes_ended_elsewhere, "context.scope_ended_elsewhere", [&] {
+        return "a scope of weft::with, made inside " + inside() +
+               ", ended in another coroutine than its own, inside " +
+               quoted_name(here != nullptr ? innermost(*here) : nullptr) +
+               "; keep it in a local variable of the coroutine that made it";
+    });
+}
+
+// For a slot that another thread holds: the names that are published for listings.
+std::pair<std::string, std::string> names_in(const ContextSlot& slot) {
+    return names_in_slot != nullptr ? names_in_slot(slot.pool_index)
+                                    : std::pair<std::string, std::string>();
+}
+
+void count_shared(const ContextSlot& slot) noexcept {
+    count(shared_concurrently, "context.shared_concurrently", [&] {
+        const auto names = names_in(slot);
+        return "two coroutines of one context ran at once on two threads, and one of them ran "
+               "without it; the spans that are open in it are " +
+               quoted(names.second) + " and, innermost, " + quoted(names.first) +
+               "; start them with weft::co_spawn instead of asio::co_spawn";
     });
 }
 
@@ -82,8 +114,9 @@ void recycle(ContextSlot& slot) noexcept {
     slot.base_state = {};
     if (slot.values) { slot.values = {}; }
     slot.wall_offset_ns = 0;
-    slot.suppressed = false;
+    slot.suppressed = 0;
     slot.release_when_uninstalled = false;
+    slot.is_ambient.store(false, std::memory_order_relaxed); // See there.
     // relaxed: the caller owns the slot. Never 0: empty handles use that.
     auto generation = slot.generation.load(std::memory_order_relaxed) + 1;
     if (generation == 0) { generation = 1; }
@@ -155,6 +188,7 @@ ContextSlot* ambient_slot() noexcept {
         if (slot == nullptr) { return nullptr; }
         slot->state.store(
             thread_token(), std::memory_order_relaxed); // I5. relaxed: fresh from the pool.
+        slot->is_ambient.store(true, std::memory_order_relaxed); // See there.
         ambient = slot;
         [[maybe_unused]] static thread_local AmbientOwner owner;
     }
@@ -179,6 +213,11 @@ void reap_ended(ContextSlot& slot) noexcept {
 
 namespace {
 
+// Whether code of a chain runs here, in its own slot.
+bool is_chains_own(const ContextSlot* here) noexcept {
+    return current_slice != nullptr && here != nullptr && current_slice->is_for(handle_of(*here));
+}
+
 // For whoever holds the slot.
 void unlink_held(ContextSlot& slot, ScopeNode& node) noexcept {
     if (innermost(slot) == &node) { // Spans above it, if any, had ended elsewhere.
@@ -192,6 +231,42 @@ void unlink_held(ContextSlot& slot, ScopeNode& node) noexcept {
 
 } // namespace
 
+ContextSlot* hold_elsewhere(SlotHandle handle) noexcept {
+    if (handle.empty()) { return nullptr; }
+    ContextSlot* here = active_slot();
+    ContextSlot& slot = *SlotPool::at(handle.index_plus_one - 1);
+    const std::uint64_t free_state = std::uint64_t{handle.generation} << 1;
+    std::uint64_t expected = free_state;
+    // E1, E2. As in unlink_scope_slow: only the destruction of a suspended coroutine is no fault.
+    if (slot.state.compare_exchange_strong(
+            expected, thread_token(), std::memory_order_acquire, std::memory_order_relaxed)) {
+        if (is_chains_own(here)) {
+            count_scope_elsewhere([&] { return quoted_name(innermost(slot)); }, here);
+        }
+        return &slot;
+    }
+    // relaxed: only decides whether to count.
+    if (slot.generation.load(std::memory_order_relaxed) == handle.generation) {
+        count_scope_elsewhere([&] { return quoted(names_in(slot).first); }, here);
+    }
+    return nullptr;
+}
+
+void count_scope_out_of_order(ContextSlot& slot) noexcept {
+    count(scopes_ended_out_of_order, "context.scope_ended_out_of_order", [&] {
+        const ScopeNode* node = innermost(slot);
+        return "a scope of weft::with ended before one that was made later in the same coroutine, "
+               "inside " +
+               quoted_name(node) + " and " + quoted_name(node != nullptr ? node->outer : nullptr) +
+               "; end the last first, or start coroutines that share one context with "
+               "weft::co_spawn";
+    });
+}
+
+void give_back(ContextSlot& slot, SlotHandle handle) noexcept {
+    slot.state.store(std::uint64_t{handle.generation} << 1, std::memory_order_release); // E1
+}
+
 bool unlink_scope_slow(ScopeNode& node) noexcept {
     ContextSlot* slot = node.slot;
     if (slot == nullptr) { return true; } // Never made current.
@@ -203,9 +278,9 @@ bool unlink_scope_slow(ScopeNode& node) noexcept {
     }
     // I4. Destroying a suspended coroutine from the loop's owner is no fault; doing it inside another chain is
     // hardly ever meant.
-    const bool inside_a_chain =
-        current_slice != nullptr && here != nullptr && current_slice->is_for(handle_of(*here));
-    if (inside_a_chain) { count_elsewhere(&node, here); }
+    const bool inside_a_chain = is_chains_own(here);
+    const std::string name = name_for_report_of_elsewhere(node);
+    if (inside_a_chain) { count_elsewhere(name, here); }
     const std::uint64_t free_state = std::uint64_t{node.slot_generation} << 1;
     std::uint64_t expected = free_state;
     // E1. Holding it also keeps it from being recycled (E3), so `linked` stays true.
@@ -217,7 +292,7 @@ bool unlink_scope_slow(ScopeNode& node) noexcept {
     }
     // E3: the slot's holder may be recycling it right now.
     if (node.link.exchange(ScopeNode::ended, std::memory_order_acq_rel) == ScopeNode::linked) {
-        if (!inside_a_chain) { count_elsewhere(nullptr, here); }
+        if (!inside_a_chain) { count_elsewhere(name, here); }
         return false;
     }
     return true;
@@ -235,7 +310,7 @@ ContextSlot* InstalledSlot::take() noexcept {
         // relaxed: a holder reads its own slot's generation; anybody else only decides whether to count.
         if (slot.generation.load(std::memory_order_relaxed) == handle_.generation) {
             if (seen == thread_token()) { return current_slot = &slot; } // Nested in its own.
-            count_shared();
+            count_shared(slot);
         }
     }
     ContextSlot* slot = SlotPool::acquire();
@@ -303,8 +378,10 @@ void SlotLease::release() noexcept {
 ContextFaults context_faults() noexcept {
     // relaxed: independent counters, a snapshot of each is all that is promised.
     return {
-        detail::ended_out_of_order.load(std::memory_order_relaxed),
-        detail::ended_elsewhere.load(std::memory_order_relaxed),
+        detail::ended_out_of_order.load(std::memory_order_relaxed) +
+            detail::scopes_ended_out_of_order.load(std::memory_order_relaxed),
+        detail::ended_elsewhere.load(std::memory_order_relaxed) +
+            detail::scopes_ended_elsewhere.load(std::memory_order_relaxed),
         detail::shared_concurrently.load(std::memory_order_relaxed)};
 }
 

@@ -10,6 +10,11 @@ namespace detail {
 
 struct ContextValues {
     std::atomic<std::uint32_t> holders{1};
+    // Its scope ended while it was not on top, or where the slot was out of reach. Written by whoever ends the scope
+    // (release), read by the slot's holder (acquire), who then goes on to `below`.
+    std::atomic<bool> is_over{false};
+    // What was carried before. Taken when the scope ends on top; else only read, once it is over.
+    ContextValuesRef below;
     Baggage baggage;
     Deadline deadline;
     struct Entry {
@@ -31,24 +36,36 @@ void release(ContextValues& values) noexcept {
 
 namespace {
 
-// The slot's values with one of them changed. Unchanged without memory, and when `change` returns false.
+// What the slot carries, without what is over. Bound: the scopes of one chain that were open at once.
+ContextValues* top_of(ContextSlot& slot) noexcept {
+    while (slot.values &&
+           slot.values.get()->is_over.load(std::memory_order_acquire)) { // See is_over.
+        slot.values = ContextValuesRef(slot.values.get()->below);
+    }
+    return slot.values.get();
+}
+
+// The slot's values with one of them changed. Unchanged, and empty, without memory and when `change` returns false.
 template <class Change>
-void change(Change&& change) noexcept {
+ContextValuesRef change(Change&& change) noexcept {
     ContextSlot* slot = active_slot();
-    if (slot == nullptr) { return; }
+    if (slot == nullptr) { return {}; }
     auto* values = new (std::nothrow) ContextValues;
-    if (values == nullptr) { return; }
+    if (values == nullptr) { return {}; }
     ContextValuesRef ref(values);
-    if (const ContextValues* now = slot->values.get(); now != nullptr) {
+    if (const ContextValues* now = top_of(*slot); now != nullptr) {
         values->baggage = now->baggage;
         values->deadline = now->deadline;
         if (!now->entries.empty()) {
             try {
                 values->entries = now->entries;
-            } catch (const std::bad_alloc&) { return; }
+            } catch (const std::bad_alloc&) { return {}; }
         }
+        values->below = slot->values;
     }
-    if (change(*values)) { slot->values = std::move(ref); }
+    if (!change(*values)) { return {}; }
+    slot->values = ref;
+    return ref;
 }
 
 // False, with the values as they were or not to be used, when there is no room.
@@ -69,8 +86,8 @@ bool set_entry(
 }
 
 const ContextValues* current_values() noexcept {
-    const ContextSlot* slot = active_slot();
-    return slot != nullptr ? slot->values.get() : nullptr;
+    ContextSlot* slot = active_slot();
+    return slot != nullptr ? top_of(*slot) : nullptr;
 }
 
 } // namespace
@@ -79,29 +96,47 @@ const ContextValues* current_values() noexcept {
 ContextScope::ContextScope() noexcept {
     if (const detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
         handle_ = detail::handle_of(*slot);
-        before_ = slot->values;
-        suppressed_before_ = slot->suppressed;
     }
 }
 
 ContextScope::~ContextScope() {
-    // Only where it was set, and only if it is the same chain still: anything else would be somebody else's.
     detail::ContextSlot* slot = detail::active_slot();
     if (slot != nullptr && detail::handle_of(*slot) == handle_) {
-        slot->values = std::move(before_);
-        slot->suppressed = suppressed_before_;
+        leave(*slot);
+        return;
+    }
+    // Elsewhere. Anything but its own slot would be somebody else's to change.
+    slot = detail::hold_elsewhere(handle_);
+    if (slot != nullptr) {
+        leave(*slot);
+        detail::give_back(*slot, handle_);
+    } else if (set_) {
+        set_.get()->is_over.store(true, std::memory_order_release); // See there.
     }
 }
 
+// For whoever holds the slot.
+void ContextScope::leave(detail::ContextSlot& slot) noexcept {
+    if (suppresses_) { --slot.suppressed; }
+    if (!set_) { return; }
+    if (detail::top_of(slot) == set_.get()) {
+        // Moved: an heir of these values must not keep all that lay below them.
+        slot.values = std::move(set_.get()->below);
+        return;
+    }
+    set_.get()->is_over.store(true, std::memory_order_release); // See there.
+    detail::count_scope_out_of_order(slot);
+}
+
 ContextScope::ContextScope(Baggage&& baggage) noexcept : ContextScope() {
-    detail::change([&](detail::ContextValues& values) {
+    set_ = detail::change([&](detail::ContextValues& values) {
         values.baggage = std::move(baggage);
         return true;
     });
 }
 
 ContextScope::ContextScope(Deadline deadline) noexcept : ContextScope() {
-    detail::change([&](detail::ContextValues& values) {
+    set_ = detail::change([&](detail::ContextValues& values) {
         values.deadline = std::min(values.deadline, deadline);
         return true;
     });
@@ -109,14 +144,15 @@ ContextScope::ContextScope(Deadline deadline) noexcept : ContextScope() {
 
 ContextScope::ContextScope(SuppressTelemetry) noexcept : ContextScope() {
     if (detail::ContextSlot* slot = detail::active_slot(); slot != nullptr) {
-        slot->suppressed = true;
+        ++slot->suppressed;
+        suppresses_ = true;
     }
 }
 
 ContextScope::ContextScope(const void* key, std::shared_ptr<const void>&& value) noexcept
     : ContextScope() {
     if (key == nullptr) { return; }
-    detail::change([&](detail::ContextValues& values) {
+    set_ = detail::change([&](detail::ContextValues& values) {
         return detail::set_entry(values, key, std::move(value));
     });
 }

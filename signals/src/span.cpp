@@ -284,7 +284,8 @@ std::string_view name_of(const ScopeNode& node) noexcept {
     const std::uint32_t length = read_varint(field);
     return {field, length};
 }
-[[maybe_unused]] const bool names_are_known = (scope_name = &name_of, true);
+[[maybe_unused]] const bool names_are_known =
+    (scope_name = &name_of, names_in_slot = &open_names_in_slot, true);
 
 // Called once the span is out of its slot: by its owner, or by the slot's holder for one that ended elsewhere.
 void finish(ScopeNode* node) noexcept {
@@ -310,9 +311,24 @@ SpanRecord* pass_through(
     return record;
 }
 
+// From here on open_spans() finds the span.
+void show(SpanRecord& record, const SpanStart& how, std::source_location where) noexcept {
+    static constexpr SpanId none{};
+    static constexpr char no_name[Shown::name_bytes] = {};
+    record.place.store(0, std::memory_order_release); // Shown's S2: it may be from an earlier life.
+    const bool named = record.name.size != 0; // The body's first field, so that enough follows it.
+    record.shown.open(
+        {record.span, record.has_parent ? record.parent_span_id : none,
+         record.start_unix_ns - record.wall_offset_ns, where, how.scope,
+         static_cast<std::uint8_t>(record.kind), how.is_operation},
+        named ? record.body.data() + record.name.at + 1 : no_name,
+        named ? record.name.size - 1 : 1);
+}
+
 void begin_recording(
     SpanRecord& record, const SpanStart& how, std::string_view name,
-    std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
+    std::span<const Attribute> attributes, const SpanOptions& options,
+    std::source_location where) noexcept {
     TraceProvider& provider = *how.provider;
     record.provider = &provider;
     record.generation = provider.gate.generation();
@@ -341,6 +357,7 @@ void begin_recording(
     if (record.start_unix_ns == 0) {
         record.start_unix_ns = steady_now_ns() + record.wall_offset_ns;
     }
+    show(record, how, where);
 }
 
 // A span for which there is no record, or no context on a thread that is ending, is lost only if it would have been
@@ -372,7 +389,8 @@ void begin_recording(
 // For samplers that look at more than ids. Apart, so that what it needs on the stack is not every span's to set up.
 [[gnu::noinline]] void ask_sampler(
     SpanRecord& record, const SpanContext* parent, const SpanStart& how, std::string_view name,
-    std::span<const Attribute> attributes, const SpanOptions& options) noexcept {
+    std::span<const Attribute> attributes, const SpanOptions& options,
+    std::source_location where) noexcept {
     auto result = how.provider->sampler.should_sample(
         {parent, record.state, record.span.trace_id, name, options.kind, attributes, options.links,
          0});
@@ -383,7 +401,7 @@ void begin_recording(
         record.span.flags |= trace_flags::sampled;
     }
     if (record.wall_offset_ns == 0) { record.wall_offset_ns = wall_offset_ns(); }
-    begin_recording(record, how, name, attributes, options);
+    begin_recording(record, how, name, attributes, options, where);
     for (const auto& attribute : result.intent.attributes()) {
         set_attribute(record, attribute.key, attribute.value);
     }
@@ -421,7 +439,7 @@ bool put_event(
 
 SpanRecord* start_span(
     SpanStart how, std::string_view name, std::span<const Attribute> attributes,
-    const SpanOptions& options) noexcept {
+    const SpanOptions& options, std::source_location where) noexcept {
     ContextSlot* slot = active_slot();
     if (slot == nullptr) [[unlikely]] {
         if (how.provider != nullptr) {
@@ -480,7 +498,7 @@ SpanRecord* start_span(
     const Sampler& sampler = how.provider->sampler;
     const auto answer = sampler.look_up(has_parent ? parent : nullptr, record->span.trace_id);
     if (answer == Sampler::Answer::ask) [[unlikely]] {
-        ask_sampler(*record, has_parent ? parent : nullptr, how, name, attributes, options);
+        ask_sampler(*record, has_parent ? parent : nullptr, how, name, attributes, options, where);
     } else {
         if (!record->state.empty() && !sampler.keeps_weight(parent)) [[unlikely]] {
             record->state = with_threshold(record->state, std::nullopt);
@@ -489,7 +507,7 @@ SpanRecord* start_span(
         if (record->recording) {
             record->span.flags |= trace_flags::sampled;
             if (inherited_offset == 0) { record->wall_offset_ns = wall_offset_ns(); }
-            begin_recording(*record, how, name, attributes, options);
+            begin_recording(*record, how, name, attributes, options, where);
         }
     }
     if (record->recording) {
@@ -510,6 +528,7 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
             end_unix_ns = std::max(steady_now_ns() + record->wall_offset_ns, record->start_unix_ns);
         }
         record->end_unix_ns = end_unix_ns;
+        record->shown.close();
         if (auto* processors = record->provider->processors.get(); processors != nullptr)
             [[unlikely]] {
             processors->end(*record);
@@ -580,29 +599,44 @@ void SpanOperations::set_error(std::string_view error_type, std::string_view des
 }
 
 void SpanOperations::update_name(std::string_view name) noexcept {
-    if (is_recording()) { detail::set_name(*record_, name); }
+    if (!is_recording()) { return; }
+    detail::set_name(*record_, name);
+    if (const auto now = record_->name; now.size != 0) {
+        record_->shown.rename(record_->body.data() + now.at + 1, now.size - 1); // Behind the tag.
+    }
 }
 
 Span Span::detached(
     const Tracer& tracer, std::string_view name, std::initializer_list<Attribute> attributes,
-    const SpanOptions& options) noexcept {
+    const SpanOptions& options, std::source_location where) noexcept {
     Span span;
     auto* provider = tracer.provider();
     if (provider != nullptr || options.parent.is_explicit()) {
         span.record_ = detail::start_span(
             {provider, tracer.scope_index(), false}, name, {attributes.begin(), attributes.size()},
-            options);
+            options, where);
+    }
+    return span;
+}
+
+Span Span::operation(
+    const Tracer& tracer, std::string_view name, SpanKind kind,
+    std::source_location where) noexcept {
+    Span span;
+    if (auto* provider = tracer.provider(); provider != nullptr) {
+        span.record_ = detail::start_span(
+            {provider, tracer.scope_index(), false, true}, name, {}, {.kind = kind}, where);
     }
     return span;
 }
 
 Span Span::following(
     const Tracer& tracer, std::string_view name, std::initializer_list<Attribute> attributes,
-    SpanKind kind) noexcept {
+    SpanKind kind, std::source_location where) noexcept {
     const Link link{.context = current_trace_context(), .attributes = {}};
     return Span(
-        tracer, name, attributes,
-        {.kind = kind, .parent = SpanParent::root(), .links = {&link, 1}});
+        tracer, name, attributes, {.kind = kind, .parent = SpanParent::root(), .links = {&link, 1}},
+        where);
 }
 
 void Span::make_current() noexcept {

@@ -60,7 +60,9 @@ bool contain(SpanProcessor& processor, const char* function, const Call& call) n
 }
 
 bool is_open(const SpanRecord& record) noexcept {
-    return record.provider->gate.is_open();
+    // What was begun before the fork that made this process is its parent's to report.
+    const auto& gate = record.provider->gate;
+    return gate.is_open() && gate.generation() == record.generation;
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 #pragma once
+#include "shown.hpp"
 #include "wire.hpp"
 
 #include <weft/runtime/pool.hpp>
@@ -7,7 +8,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace weft::detail {
 
@@ -16,8 +19,8 @@ namespace weft::detail {
 /// replaced (an attribute, the name, the status) is found again, cut out and appended anew. Identity, times, kind,
 /// counts and flags are plain members and are encoded when the span ends, straight into the ring.
 struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
-    static constexpr std::uint32_t inline_bytes =
-        704; // Makes the record 1 KiB; a usual HTTP span takes 400 bytes.
+    // Makes the record a little more than 1 KiB; a usual HTTP span takes 400 bytes.
+    static constexpr std::uint32_t inline_bytes = 704;
 
     /// A field of `body` of which there is at most one.
     struct Region {
@@ -25,6 +28,7 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
         std::uint32_t size = 0;
     };
 
+    Shown shown; // Open while the span is recording.
     TraceProvider* provider = nullptr;
     std::uint32_t generation = 0; // The provider's gate's when the span began.
     SpanId parent_span_id;
@@ -48,7 +52,7 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     wire::Buffer body;
     char storage[inline_bytes];
 };
-static_assert(sizeof(SpanRecord) <= 1088);
+static_assert(sizeof(SpanRecord) <= 1216);
 
 /// False, and nothing changed, when there is no room. What goes over the limit counts as dropped, and done.
 [[nodiscard]] bool put_event(
@@ -56,5 +60,8 @@ static_assert(sizeof(SpanRecord) <= 1088);
     std::int64_t time, std::uint32_t discarded_before) noexcept;
 
 using SpanPool = StablePool<SpanRecord, 128, 8192>;
+
+/// See names_in_slot.
+std::pair<std::string, std::string> open_names_in_slot(std::uint32_t slot_index);
 
 } // namespace weft::detail

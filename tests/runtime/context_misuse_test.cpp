@@ -4,13 +4,16 @@
 
 #include "loop.hpp"
 
+#include <weft/runtime/with.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/testing/span_sink.hpp>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,15 +90,12 @@ TEST_F(ContextMisuse, ASlotSharedByPlainCoSpawnOnOneThreadIsHealedAndCounted) {
         const auto executor = co_await asio::this_coro::executor;
         bool started = false;
         bool ended = false;
-        asio::co_spawn(
-            executor,
-            [&]() -> Task<void> {
-                Span stranger("stranger");
-                started = true;
-                while (!ended) { co_await asio::post(use_task); }
-                // Ended after the span that was current when it began: healed, and counted as that one's fault.
-            },
-            asio::detached);
+        testing::share_slot(executor, [&]() -> Task<void> {
+            Span stranger("stranger");
+            started = true;
+            while (!ended) { co_await asio::post(use_task); }
+            // Ended after the span that was current when it began: healed, and counted as that one's fault.
+        });
         while (!started) { co_await testing::yield(); }
         outer.end();
         ended = true;
@@ -116,18 +116,15 @@ TEST_F(ContextMisuse, ManyCoroutinesOfOneSlotLoseNoSpanAndCorruptNothing) {
         const auto executor = co_await asio::this_coro::executor;
         int running = coroutines;
         for (int i = 0; i < coroutines; ++i) {
-            asio::co_spawn(
-                executor,
-                [&running, i]() -> Task<void> {
-                    for (int j = 0; j < spans_each; ++j) {
-                        Span outer("outer");
-                        co_await testing::yield(1 + (i + j) % 4);
-                        Span inner("inner");
-                        co_await testing::yield(1 + (i * j) % 3);
-                    }
-                    --running;
-                },
-                asio::detached);
+            testing::share_slot(executor, [&running, i]() -> Task<void> {
+                for (int j = 0; j < spans_each; ++j) {
+                    Span outer("outer");
+                    co_await testing::yield(1 + (i + j) % 4);
+                    Span inner("inner");
+                    co_await testing::yield(1 + (i * j) % 3);
+                }
+                --running;
+            });
         }
         while (running > 0) { co_await testing::yield(); }
         EXPECT_FALSE(current_span_context().is_valid());
@@ -143,17 +140,14 @@ TEST_F(ContextMisuse, ACoroutineThatOutlivesTheChainWhoseSlotItSharedLosesOnlyIt
     bool finished = false;
     testing::run_chain([&]() -> Task<void> {
         Span outer("outer");
-        asio::co_spawn(
-            co_await asio::this_coro::executor,
-            [&finished]() -> Task<void> {
-                Span stranger("stranger");
-                co_await testing::yield(10);
-                EXPECT_FALSE(current_span_context().is_valid());
-                Span late("late");
-                co_await testing::yield();
-                finished = true;
-            },
-            asio::detached);
+        testing::share_slot(co_await asio::this_coro::executor, [&finished]() -> Task<void> {
+            Span stranger("stranger");
+            co_await testing::yield(10);
+            EXPECT_FALSE(current_span_context().is_valid());
+            Span late("late");
+            co_await testing::yield();
+            finished = true;
+        });
         co_await testing::yield();
     });
 
@@ -298,6 +292,124 @@ TEST_F(ContextMisuse, ASlotSharedInParallelIsWholeAgainAfterwards) {
     EXPECT_EQ(taken().size(), 1U);
 }
 
+// Of two scopes, the first of which ends first.
+struct TwoScopes {
+    template <class First, class Second>
+    TwoScopes(First one, Second two) {
+        first.emplace(Made<First>{std::move(one)});
+        second.emplace(Made<Second>{std::move(two)});
+    }
+    template <class Value>
+    struct Made { // Makes the scope where it is to stay: it cannot be moved.
+        Value value;
+        operator ContextScope() && { return with(std::move(value)); }
+    };
+    std::optional<ContextScope> first;
+    std::optional<ContextScope> second;
+};
+
+std::string tenant() { return std::string(current_baggage().get("tenant").value_or("none")); }
+
+TEST_F(ContextMisuse, AScopeEndedBeforeALaterOneIsHealedAndCountedOnce) {
+    TwoScopes scopes(Baggage().set("tenant", "first"), Baggage().set("tenant", "second"));
+
+    scopes.first.reset();
+    EXPECT_EQ(tenant(), "second");
+    scopes.second.reset();
+
+    EXPECT_EQ(tenant(), "none") << "the first one's would stay for ever";
+    EXPECT_EQ(faults(), (ContextFaults{1, 0, 0}));
+}
+
+TEST_F(ContextMisuse, ScopesOfOtherThingsMayEndInAnyOrder) {
+    TwoScopes scopes(suppress_telemetry, Baggage().set("tenant", "acme"));
+    scopes.first.reset();
+    EXPECT_EQ(tenant(), "acme");
+    EXPECT_TRUE(Span("recorded").is_recording());
+    scopes.second.reset();
+    EXPECT_TRUE(Span("recorded").is_recording()) << "suppression would stay for ever";
+
+    TwoScopes twice(suppress_telemetry, suppress_telemetry);
+    twice.first.reset();
+    EXPECT_FALSE(Span("suppressed").is_recording());
+    twice.second.reset();
+    EXPECT_TRUE(Span("recorded").is_recording());
+    EXPECT_EQ(faults(), ContextFaults{});
+}
+
+TEST_F(ContextMisuse, AScopeEndedInsideAnotherChainIsTakenOutOfItsOwnAndCountedOnce) {
+    asio::io_context io(1);
+    std::optional<ContextScope> scope;
+    weft::co_spawn(
+        io,
+        [&]() -> Task<void> {
+            scope.emplace(TwoScopes::Made<Baggage>{Baggage().set("tenant", "own")});
+            co_await testing::yield(4);
+            EXPECT_FALSE(scope.has_value());
+            EXPECT_EQ(tenant(), "none");
+        },
+        fail_on_exception);
+    weft::co_spawn(
+        io,
+        [&]() -> Task<void> {
+            const auto mine = with(Baggage().set("tenant", "other"));
+            co_await testing::yield();
+            scope.reset();
+            EXPECT_EQ(tenant(), "other");
+        },
+        fail_on_exception);
+    testing::run(io);
+
+    EXPECT_EQ(faults(), (ContextFaults{0, 1, 0}));
+}
+
+// A thread's own slot is always in use, so that it cannot be changed from another thread; it is at its owner's next look.
+TEST_F(ContextMisuse, AScopeEndedWhileItsSlotIsInUseIsGoneAtItsOwnersNextLook) {
+    std::optional<ContextScope> scope;
+    scope.emplace(TwoScopes::Made<Baggage>{Baggage().set("tenant", "own")});
+    std::thread([&] { scope.reset(); }).join();
+
+    EXPECT_EQ(tenant(), "none");
+    EXPECT_EQ(faults(), (ContextFaults{0, 1, 0}));
+}
+
+TEST_F(ContextMisuse, AScopeThatIsDestroyedWithItsSuspendedCoroutineIsNone) {
+    {
+        asio::io_context io(1);
+        asio::steady_timer timer(io, asio::steady_timer::time_point::max());
+        weft::co_spawn(
+            io,
+            [&]() -> Task<void> {
+                const auto scope = with(Baggage().set("tenant", "own"));
+                co_await timer.async_wait(use_task);
+            },
+            fail_on_exception);
+        io.poll();
+    }
+    EXPECT_EQ(tenant(), "none");
+    EXPECT_EQ(faults(), ContextFaults{});
+}
+
+TEST_F(ContextMisuse, HeirsKeepWhatAScopeGaveThemWhenItEndsInOrder) {
+    asio::io_context io(1);
+    std::string seen;
+    {
+        const auto scope = with(Baggage().set("tenant", "acme"));
+        weft::co_spawn(
+            io,
+            [&]() -> Task<void> {
+                { const auto own = with(Baggage().set("tenant", "own")); }
+                seen = tenant();
+                co_return;
+            },
+            fail_on_exception);
+    }
+    testing::run(io);
+    EXPECT_EQ(seen, "acme");
+    EXPECT_EQ(tenant(), "none");
+    EXPECT_EQ(faults(), ContextFaults{});
+}
+
 // In a process of their own: the first of each kind is reported.
 class ContextMisuseReport : public ::testing::Test {
 protected:
@@ -347,6 +459,89 @@ TEST_F(ContextMisuseReport, ASpanEndedInAnotherChainIsReportedOnceWithBothNames)
         },
         ::testing::ExitedWithCode(0),
         said_once("span \"mine\" ended in another coroutine than its own, inside \"other\""));
+}
+
+TEST_F(ContextMisuseReport, ASpanEndedWhileItsSlotIsInUseIsReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            for (int i = 0; i < 3; ++i) {
+                Span mine("mine");
+                std::thread([&] {
+                    const Span other("other");
+                    mine.end();
+                }).join();
+            }
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0),
+        said_once("span \"mine\" ended in another coroutine than its own, inside \"other\""));
+}
+
+TEST_F(ContextMisuseReport, ASlotSharedInParallelIsReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            asio::io_context io(2);
+            weft::co_spawn(
+                io,
+                [&]() -> Task<void> {
+                    const Span outer("outer");
+                    const Span inner("inner");
+                    const auto executor = co_await asio::this_coro::executor;
+                    for (int i = 0; i < 3; ++i) {
+                        std::thread([&] {
+                            asio::io_context other(1);
+                            Executor(other.get_executor(), executor.slot()).execute([] {
+                                (void)current_span_context();
+                            });
+                            testing::run(other);
+                        }).join();
+                    }
+                },
+                fail_on_exception);
+            testing::run(io);
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0),
+        said_once("the spans that are open in it are \"outer\" and, innermost, \"inner\""));
+}
+
+TEST_F(ContextMisuseReport, AScopeEndedBeforeALaterOneIsReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            const Span outer("outer");
+            const Span inner("inner");
+            for (int i = 0; i < 3; ++i) {
+                TwoScopes scopes(Baggage().set("a", "1"), Baggage().set("b", "2"));
+                scopes.first.reset();
+            }
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0),
+        said_once("in the same coroutine, inside \"inner\" and \"outer\""));
+}
+
+TEST_F(ContextMisuseReport, AScopeEndedElsewhereIsReportedOnceWithBothNames) {
+    EXPECT_EXIT(
+        {
+            const testing::SpanSink sink;
+            const Span mine("mine");
+            for (int i = 0; i < 3; ++i) {
+                std::optional<ContextScope> scope;
+                scope.emplace(TwoScopes::Made<Baggage>{Baggage().set("a", "1")});
+                testing::run_chain([&scope]() -> Task<void> {
+                    const Span other("other");
+                    scope.reset();
+                    co_return;
+                });
+            }
+            std::_Exit(0);
+        },
+        ::testing::ExitedWithCode(0),
+        said_once(
+            "made inside \"mine\", ended in another coroutine than its own, inside \"other\""));
 }
 
 } // namespace

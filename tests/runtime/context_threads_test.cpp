@@ -131,18 +131,15 @@ TEST(ContextThreads, ASlotSharedInParallelLosesNoSpan) {
                 const auto executor = co_await asio::this_coro::executor;
                 Span outer("outer");
                 for (int i = 0; i < coroutines; ++i) {
-                    asio::co_spawn(
-                        executor,
-                        [i]() -> Task<void> {
-                            for (int j = 0; j < spans_each; ++j) {
-                                Span span("shared");
-                                span.set_attribute("number", j);
-                                co_await testing::yield(1 + (i + j) % 2);
-                                const Span inner("inner");
-                                (void)current_span_context();
-                            }
-                        },
-                        asio::detached);
+                    testing::share_slot(executor, [i]() -> Task<void> {
+                        for (int j = 0; j < spans_each; ++j) {
+                            Span span("shared");
+                            span.set_attribute("number", j);
+                            co_await testing::yield(1 + (i + j) % 2);
+                            const Span inner("inner");
+                            (void)current_span_context();
+                        }
+                    });
                 }
                 co_await testing::yield(10);
             },

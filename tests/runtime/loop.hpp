@@ -82,6 +82,13 @@ inline Task<void> yield(int times = 1) {
     for (int i = 0; i < times; ++i) { co_await asio::post(use_task); }
 }
 
+/// What weft::co_spawn exists to prevent: a second coroutine in the context of `executor`. asio::co_spawn refuses the type,
+/// so it is called as weft calls it.
+template <class Ex, class Work>
+void share_slot(const Ex& executor, Work work) {
+    asio::co_spawn(detail::for_asio(executor), std::move(work), asio::detached);
+}
+
 /// What was counted since this was made.
 class FaultsSince {
 public:

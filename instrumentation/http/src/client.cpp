@@ -14,8 +14,11 @@ asio::io_context& context_of(const Executor& executor) {
 }
 
 ClientRequest with_body(
-    std::string_view method, std::string_view url, std::string body, std::string_view type) {
-    return ClientRequest(method, url).set_header("Content-Type", type).set_body(std::move(body));
+    std::string_view method, std::string_view url, std::string body, std::string_view type,
+    std::source_location where) {
+    return ClientRequest(method, url, where)
+        .set_header("Content-Type", type)
+        .set_body(std::move(body));
 }
 
 } // namespace
@@ -33,19 +36,21 @@ Client::~Client() = default;
 Task<Result<Response>> Client::request(ClientRequest request) const {
     return detail::ClientCore::call(core_, std::move(request));
 }
-Task<Result<Response>> Client::get(std::string_view url) const {
-    return request(ClientRequest("GET", url));
+Task<Result<Response>> Client::get(std::string_view url, std::source_location where) const {
+    return request(ClientRequest("GET", url, where));
 }
-Task<Result<Response>> Client::del(std::string_view url) const {
-    return request(ClientRequest("DELETE", url));
+Task<Result<Response>> Client::del(std::string_view url, std::source_location where) const {
+    return request(ClientRequest("DELETE", url, where));
 }
 Task<Result<Response>> Client::post(
-    std::string_view url, std::string body, std::string_view content_type) const {
-    return request(with_body("POST", url, std::move(body), content_type));
+    std::string_view url, std::string body, std::string_view content_type,
+    std::source_location where) const {
+    return request(with_body("POST", url, std::move(body), content_type, where));
 }
 Task<Result<Response>> Client::put(
-    std::string_view url, std::string body, std::string_view content_type) const {
-    return request(with_body("PUT", url, std::move(body), content_type));
+    std::string_view url, std::string body, std::string_view content_type,
+    std::source_location where) const {
+    return request(with_body("PUT", url, std::move(body), content_type, where));
 }
 
 ClientStats Client::stats() const { return core_->stats(); }

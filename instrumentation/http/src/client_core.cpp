@@ -149,7 +149,8 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
     ClientSpan span;
     if (options_.traced) {
         span.start(
-            tracer_, known_methods_, attempt.request.method(), attempt.url, attempt.resend_count);
+            tracer_, known_methods_, attempt.request.method(), attempt.url, attempt.resend_count,
+            attempt.request.where());
     }
     ConnectionPtr connection;
     if (attempt.resend_count == 0) { connection = take(attempt.url.authority); }

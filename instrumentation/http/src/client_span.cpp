@@ -13,7 +13,7 @@ namespace weft::http::detail {
 
 void ClientSpan::start(
     const Tracer& tracer, const KnownMethods& known, std::string_view method, const ClientUrl& url,
-    int resend_count) noexcept {
+    int resend_count, std::source_location where) noexcept {
     const bool is_known = known.contains(method);
     AttributeList<8> attributes;
     attributes.add("http.request.method", is_known ? method : "_OTHER");
@@ -22,7 +22,8 @@ void ClientSpan::start(
     attributes.add("server.port", url.port);
     attributes.add("url.full", url.safe);
     if (resend_count > 0) { attributes.add("http.request.resend_count", resend_count); }
-    span_ = Span(tracer, is_known ? method : "HTTP", attributes.view(), {.kind = SpanKind::client});
+    span_ = Span(
+        tracer, is_known ? method : "HTTP", attributes.view(), {.kind = SpanKind::client}, where);
 }
 
 TraceContext ClientSpan::context() const noexcept {

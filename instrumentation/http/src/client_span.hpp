@@ -6,6 +6,7 @@
 #include <weft/runtime/error.hpp>
 #include <weft/signals/span.hpp>
 
+#include <source_location>
 #include <string_view>
 
 namespace weft::http::detail {
@@ -19,7 +20,7 @@ class ClientSpan {
 public:
     void start(
         const Tracer& tracer, const KnownMethods& known, std::string_view method,
-        const ClientUrl& url, int resend_count) noexcept;
+        const ClientUrl& url, int resend_count, std::source_location where) noexcept;
 
     /// What goes into the headers: the span, or what is current where there is no runtime.
     [[nodiscard]] TraceContext context() const noexcept;

@@ -240,7 +240,11 @@ Task<bool> Connection::serve() {
     const auto match = router_->find(request_.method(), request_.path());
     if (match.route != nullptr) { RequestAccess::set_route(request_, *match.route, match.params); }
     ServerSpan span;
-    if (core_->options().traced) { span.start(*core_, request_, match.pattern); }
+    if (core_->options().traced) {
+        span.start(
+            *core_, request_, match.pattern,
+            match.route != nullptr ? match.route->where : std::source_location{});
+    }
 
     if (status_ == 0 && !parser_->is_done() && !co_await read_body()) {
         must_linger_ = true;

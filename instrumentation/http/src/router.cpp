@@ -67,7 +67,8 @@ Router::Router(std::vector<std::shared_ptr<const Route>> routes) : Router() {
 Router::~Router() = default;
 
 std::shared_ptr<const Route> Router::make_route(
-    std::string_view method, std::string_view pattern, Handler handler) {
+    std::string_view method, std::string_view pattern, Handler handler,
+    std::source_location where) {
     if (!is_token(method)) { refuse(pattern, "the method is not a token"); }
     if (!pattern.starts_with('/')) { refuse(pattern, "it does not start with a slash"); }
     if (handler == nullptr) { refuse(pattern, "the handler is empty"); }
@@ -75,6 +76,7 @@ std::shared_ptr<const Route> Router::make_route(
     route->method = method;
     route->pattern = pattern;
     route->handler = std::move(handler);
+    route->where = where;
 
     auto left = pattern.substr(1);
     std::size_t segments = 0;

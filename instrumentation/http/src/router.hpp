@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,7 @@ struct Route {
     std::string pattern;
     std::vector<std::string> params; // Names, in the order of the path.
     Handler handler;
+    std::source_location where; // Where it was added.
 };
 
 struct PathParams {
@@ -62,7 +64,8 @@ public:
 
     /// Errors: std::invalid_argument that names the pattern and what is wrong with it.
     [[nodiscard]] static std::shared_ptr<const Route> make_route(
-        std::string_view method, std::string_view pattern, Handler handler);
+        std::string_view method, std::string_view pattern, Handler handler,
+        std::source_location where = {});
 
 private:
     struct Node;

@@ -48,8 +48,10 @@ Server::~Server() {
     core_->cut_off();
 }
 
-Server& Server::route(std::string_view method, std::string_view pattern, Handler handler) {
-    core_->add_route(detail::Router::make_route(method, pattern, std::move(handler)));
+Server& Server::route(
+    std::string_view method, std::string_view pattern, Handler handler,
+    std::source_location where) {
+    core_->add_route(detail::Router::make_route(method, pattern, std::move(handler), where));
     return *this;
 }
 

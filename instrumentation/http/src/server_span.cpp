@@ -46,7 +46,9 @@ struct CarriedBaggage {
 
 } // namespace
 
-void ServerSpan::start(const ServerCore& core, const Request& request, std::string_view route) {
+void ServerSpan::start(
+    const ServerCore& core, const Request& request, std::string_view route,
+    std::source_location where) {
     auto [parent, baggage] = extract(core.propagators(), request.headers());
     if (!baggage.empty()) { baggage_.emplace(CarriedBaggage{std::move(baggage)}); }
     // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
@@ -84,8 +86,8 @@ void ServerSpan::start(const ServerCore& core, const Request& request, std::stri
     attributes.add("network.protocol.version", protocol_version(request.version()));
     if (!user_agent.empty()) { attributes.add("user_agent.original", user_agent); }
     span_ = Span(
-        core.tracer(), name.view(), attributes.view(),
-        {.kind = SpanKind::server, .parent = parent});
+        core.tracer(), name.view(), attributes.view(), {.kind = SpanKind::server, .parent = parent},
+        where);
 }
 
 void ServerSpan::finish(int status) noexcept {

@@ -7,6 +7,7 @@
 
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <string_view>
 
 namespace weft::http::detail {
@@ -18,8 +19,11 @@ class ServerCore;
 /// Source: OpenTelemetry semantic conventions 1.44, "HTTP server span".
 class ServerSpan {
 public:
-    /// Continues the trace that came with the request. `route` is empty if no pattern matched.
-    void start(const ServerCore& core, const Request& request, std::string_view route);
+    /// Continues the trace that came with the request. `route` is empty if no pattern matched, and
+    /// `where` that of the route which answers.
+    void start(
+        const ServerCore& core, const Request& request, std::string_view route,
+        std::source_location where);
     /// An answer was sent.
     void finish(int status) noexcept;
     /// No answer, or not all of it, was sent.

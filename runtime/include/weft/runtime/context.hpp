@@ -27,6 +27,8 @@
 // E1  giving up stores state (release) -> taking compare-exchanges it (acquire): the slot's plain fields are visible.
 // E2  recycle stores state (release) -> taking by a stale handle (acquire) fails on the generation.
 // E3  end() exchanges link (acq_rel) <-> recycle() exchanges link (acq_rel): exactly one side finishes the node.
+// E4  link_scope stores link, then place (release) -> who lists spans loads place, then link (acquire): not an earlier
+//     life's `link`, and who sees a later life's sees that this one is over (signals/src/shown.hpp, S2).
 
 #include <weft/runtime/context_values.hpp>
 #include <weft/runtime/pool.hpp>
@@ -34,6 +36,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -59,6 +62,9 @@ struct ScopeNode {
     std::int64_t wall_offset_ns = 0; // Wall clock minus steady clock, fixed for one local trace.
     std::atomic<Link> link{
         unlinked}; // Written by the span's owner and by the slot's holder; see E3.
+    // Slot index plus one << 32 | depth in its stack; 0: never current. Written by whoever links the node, read by any
+    // thread that lists what is open (E4). Depths rise towards the current span, also after one is cut out (I3).
+    std::atomic<std::uint64_t> place{0};
     bool recording = false;
 };
 
@@ -68,18 +74,25 @@ struct alignas(64) ContextSlot : PoolItem<ContextSlot> {
     std::atomic<std::uint64_t> state{2};
     // Written by recycle only; read by the slot's holder, and by anybody else only to tell stale from shared.
     std::atomic<std::uint32_t> generation{1};
-    bool suppressed = false;
+    std::uint32_t suppressed = 0; // How many scopes say so, inherited ones included.
     bool release_when_uninstalled = false;
     ScopeNode* head = nullptr;
     SpanContext base;
     TraceState base_state;
     ContextValuesRef values;
     std::int64_t wall_offset_ns = 0; // 0: none inherited.
+    // A thread's own. Written by its thread, read by any that lists spans; relaxed: it only chooses a word.
+    std::atomic<bool> is_ambient{false};
 };
 
 /// For messages: a scope's name. Set by the signals module before any scope is linked; null without it.
 using ScopeNameFunction = std::string_view (*)(const ScopeNode& node) noexcept;
 inline constinit ScopeNameFunction scope_name = nullptr;
+
+/// For messages about a slot that another thread holds: the names of its two innermost spans, innermost first; empty
+/// where there are fewer. Set and null as `scope_name`. Threads: any.
+using NamesInSlotFunction = std::pair<std::string, std::string> (*)(std::uint32_t slot_index);
+inline constinit NamesInSlotFunction names_in_slot = nullptr;
 
 using SlotPool = StablePool<ContextSlot, 1024, 4096>;
 
@@ -128,8 +141,14 @@ inline void link_scope(ContextSlot& slot, ScopeNode& node) noexcept {
     node.slot = &slot;
     node.slot_generation =
         slot.generation.load(std::memory_order_relaxed); // relaxed: read by the slot's holder.
-    // relaxed: no other thread knows the node yet.
-    node.link.store(ScopeNode::linked, std::memory_order_relaxed);
+    node.link.store(
+        ScopeNode::linked, std::memory_order_release); // E4. Nobody else knows the node.
+    // relaxed: read by the slot's holder.
+    const auto below = head != nullptr
+                           ? static_cast<std::uint32_t>(head->place.load(std::memory_order_relaxed))
+                           : 0;
+    node.place.store(
+        (std::uint64_t{slot.pool_index} + 1) << 32 | (below + 1), std::memory_order_release); // E4
     if (head != nullptr) { head->inner = &node; }
     slot.head = &node;
 }
@@ -215,6 +234,13 @@ inline void give_up_slot(SlotHandle handle) noexcept {
 /// before spans are counted or flushed. Threads: any. Cost: one load when there are none.
 void finish_ended_chains() noexcept;
 
+/// The slot of another chain, for what is destroyed where it was not made: held until `give_back`, or null when it is in
+/// use or its chain is over. Counts and reports what cannot have been meant.
+[[nodiscard]] ContextSlot* hold_elsewhere(SlotHandle handle) noexcept;
+void give_back(ContextSlot& slot, SlotHandle handle) noexcept;
+/// Counts and reports a `with` scope that ended before one made later in its chain.
+void count_scope_out_of_order(ContextSlot& slot) noexcept;
+
 /// Ownership of a slot by a coroutine chain. Destruction ends the chain's context (I2).
 class SlotLease {
 public:
@@ -248,9 +274,9 @@ private:
 /// Source: docs/context.md, "Misuse".
 struct ContextFaults {
     std::uint64_t ended_out_of_order =
-        0; ///< A span ended while a span started later in its chain was open.
+        0; ///< A span, or a scope of `with`, ended while one started later in its chain was open.
     std::uint64_t ended_elsewhere =
-        0; ///< A span ended inside another chain, or while its own ran elsewhere.
+        0; ///< A span or scope ended inside another chain, or while its own ran elsewhere.
     std::uint64_t shared_concurrently =
         0; ///< Two coroutines of one slot ran at once: spawn with weft::co_spawn.
 };

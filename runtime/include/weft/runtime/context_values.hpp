@@ -24,7 +24,7 @@ public:
     ~ContextValuesRef() {
         if (values_ != nullptr) { release(*values_); }
     }
-    [[nodiscard]] const ContextValues* get() const noexcept { return values_; }
+    [[nodiscard]] ContextValues* get() const noexcept { return values_; }
     explicit operator bool() const noexcept { return values_ != nullptr; }
 
 private:

@@ -78,7 +78,7 @@ auto spawn_branch(const Ex& executor, asio::awaitable<T, Ex> task) {
     auto lease = SlotLease::fork();
     auto chain = make_chain_executor<Ex>(strip_context(executor), lease.handle());
     return asio::co_spawn(
-        std::move(chain), run_branch(std::move(lease), std::move(task)), asio::deferred);
+        for_asio(std::move(chain)), run_branch(std::move(lease), std::move(task)), asio::deferred);
 }
 
 template <class T, class U>

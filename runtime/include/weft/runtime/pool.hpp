@@ -69,6 +69,17 @@ public:
     /// For a ForkGuard beside the pool's users.
     [[nodiscard]] static std::mutex& mutex() noexcept { return mutex_; }
 
+    /// Calls `visit` with every item there is, in whatever hands: it may only read what is atomic in them.
+    /// Threads: any, beside all else.
+    template <class Visit>
+    static void for_each(Visit&& visit) {
+        for (const auto& place : slabs_) {
+            const T* slab = place.load(std::memory_order_acquire); // E1
+            if (slab == nullptr) { return; }
+            for (std::size_t i = 0; i < slab_items; ++i) { visit(slab[i]); }
+        }
+    }
+
 private:
     struct Cache {
         T* head = nullptr;
@@ -134,7 +145,7 @@ private:
             item->pool_next = shared_;
             shared_ = item;
         }
-        // E1: release, read by at(); indices travel to other threads only after this.
+        // E1: release, read by at() and for_each; indices travel to other threads only after this.
         slabs_[slab_count_].store(slab, std::memory_order_release);
         ++slab_count_;
         return true;

@@ -18,6 +18,9 @@ template <class Inner>
 inline constexpr bool is_context_executor<BasicExecutor<Inner>> = true;
 
 template <class T>
+inline constexpr bool never = false;
+
+template <class T>
 struct AwaitableTraits : std::false_type {};
 template <class T, class Ex>
 struct AwaitableTraits<asio::awaitable<T, Ex>> : std::true_type {
@@ -62,6 +65,21 @@ template <class Ex, class Inner>
     }
 }
 
+// What weft itself gives to asio::co_spawn, which refuses a chain's executor (end of this file).
+template <class Inner>
+struct ChainExecutor : BasicExecutor<Inner> {
+    explicit ChainExecutor(BasicExecutor<Inner> executor) noexcept
+        : BasicExecutor<Inner>(std::move(executor)) {}
+};
+template <class Ex>
+[[nodiscard]] auto for_asio(Ex executor) noexcept {
+    if constexpr (is_context_executor<Ex>) {
+        return ChainExecutor(std::move(executor));
+    } else {
+        return executor;
+    }
+}
+
 // The lease is a parameter declared first: it outlives the task's frame, whose spans end before their slot does.
 template <class T, class Ex>
 asio::awaitable<T, Ex> run_chain([[maybe_unused]] SlotLease lease, asio::awaitable<T, Ex> task) {
@@ -88,7 +106,7 @@ requires asio::execution::is_executor<SpawnEx>::value auto co_spawn(
     auto lease = detail::SlotLease::fork();
     auto chain = detail::make_chain_executor<Ex>(detail::strip_context(executor), lease.handle());
     return asio::co_spawn(
-        std::move(chain),
+        detail::for_asio(std::move(chain)),
         detail::run_chain<typename Traits::value_type, Ex>(std::move(lease), std::move(task)),
         std::forward<Token>(token));
 }
@@ -103,7 +121,7 @@ requires asio::execution::is_executor<SpawnEx>::value auto co_spawn(
     auto lease = detail::SlotLease::fork();
     auto chain = detail::make_chain_executor<Ex>(detail::strip_context(executor), lease.handle());
     return asio::co_spawn(
-        std::move(chain),
+        detail::for_asio(std::move(chain)),
         detail::run_chain_of<typename Traits::value_type, Ex, Factory>(
             std::move(lease), std::move(factory)),
         std::forward<Token>(token));
@@ -127,3 +145,29 @@ auto co_spawn(Host& host, Work work, Token&& token) {
 }
 
 } // namespace weft
+
+// Asio's own co_spawn on a chain's executor would give two coroutines one context, and whatever they open interleaves.
+// These are chosen before Asio's, because they name the executor's type, and say what to write. It cannot be seen where the
+// executor is an any_io_executor; context_faults() counts what comes of that.
+namespace boost::asio {
+
+template <class Inner, class T, class Ex, class Token>
+void co_spawn(const weft::BasicExecutor<Inner>&, awaitable<T, Ex>, Token&&) {
+    static_assert(
+        weft::detail::never<Inner>,
+        "asio::co_spawn on a coroutine's own executor shares its context: use weft::co_spawn");
+}
+template <class Inner, class Ex, class Token>
+void co_spawn(const weft::BasicExecutor<Inner>&, awaitable<void, Ex>, Token&&) {
+    static_assert(
+        weft::detail::never<Inner>,
+        "asio::co_spawn on a coroutine's own executor shares its context: use weft::co_spawn");
+}
+template <class Inner, weft::detail::AwaitableFactory Factory, class Token>
+void co_spawn(const weft::BasicExecutor<Inner>&, Factory&&, Token&&) {
+    static_assert(
+        weft::detail::never<Inner>,
+        "asio::co_spawn on a coroutine's own executor shares its context: use weft::co_spawn");
+}
+
+} // namespace boost::asio

@@ -71,11 +71,14 @@ inline constexpr std::size_t context_entries_max =
 } // namespace detail
 
 /// While alive, the running chain carries what `with` was given; then again what it carried before.
-/// Threads: create and destroy in the same chain, the last first. One that is destroyed elsewhere changes nothing.
+/// Threads: create and destroy in the same chain, the last first. Anything else is healed and counted, see
+/// docs/context.md, "Misuse". It can be neither moved nor made with `new`.
 class [[nodiscard]] ContextScope {
 public:
     ContextScope(const ContextScope&) = delete;
     ContextScope& operator=(const ContextScope&) = delete;
+    static void* operator new(std::size_t) = delete;
+    static void* operator new[](std::size_t) = delete;
     ~ContextScope();
 
 private:
@@ -90,8 +93,10 @@ private:
     ContextScope(const void* key, std::shared_ptr<const void>&& value) noexcept;
 
     detail::SlotHandle handle_;
-    detail::ContextValuesRef before_;
-    bool suppressed_before_ = false;
+    void leave(detail::ContextSlot& slot) noexcept;
+
+    detail::ContextValuesRef set_; // Empty: nothing was set but suppression.
+    bool suppresses_ = false;
 };
 
 /// Sets one of them for a scope. Without memory, and outside of any context, it sets nothing.

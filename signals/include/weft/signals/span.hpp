@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <initializer_list>
+#include <source_location>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -103,10 +104,11 @@ struct SpanStart {
     TraceProvider* provider;
     std::uint16_t scope;
     bool make_current;
+    bool is_operation = false; // What its parent awaits, for open_spans().
 };
 [[nodiscard]] SpanRecord* start_span(
     SpanStart how, std::string_view name, std::span<const Attribute> attributes,
-    const SpanOptions& options) noexcept;
+    const SpanOptions& options, std::source_location where) noexcept;
 void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept;
 
 } // namespace detail
@@ -207,35 +209,39 @@ protected:
 };
 
 /// One unit of work. Construction makes it the current span of the running chain, destruction ends it.
+/// `where` is for open_spans(): where the span was started, by default the line that says so.
 /// Threads: one at a time; it lives in the coroutine that does the work and is current there.
 /// Cost: when telemetry is off, each call is one branch; recording allocates nothing in the steady state.
 /// Source: OpenTelemetry Trace API, "Span".
 class [[nodiscard]] Span : public SpanOperations {
 public:
-    Span() noexcept = default; ///< Not recording.
-    explicit Span(
+    Span() noexcept = default;   ///< Not recording.
+    [[nodiscard]] explicit Span( // GCC 12 asks each of the constructors.
         std::string_view name, std::initializer_list<Attribute> attributes = {},
-        const SpanOptions& options = detail::default_span_options.value) noexcept {
+        const SpanOptions& options = detail::default_span_options.value,
+        std::source_location where = std::source_location::current()) noexcept {
         // acquire: see Tracer::provider.
         auto* provider = detail::default_provider.load(std::memory_order_acquire);
         if (provider == nullptr && !options.parent.is_explicit()) { return; }
         record_ = detail::start_span(
-            {provider, 0, true}, name, {attributes.begin(), attributes.size()}, options);
+            {provider, 0, true}, name, {attributes.begin(), attributes.size()}, options, where);
     }
-    Span(
+    [[nodiscard]] Span(
         const Tracer& tracer, std::string_view name,
         std::initializer_list<Attribute> attributes = {},
-        const SpanOptions& options = detail::default_span_options.value) noexcept
+        const SpanOptions& options = detail::default_span_options.value,
+        std::source_location where = std::source_location::current()) noexcept
         : Span(
               tracer, name, std::span<const Attribute>(attributes.begin(), attributes.size()),
-              options) {}
-    Span(
+              options, where) {}
+    [[nodiscard]] Span(
         const Tracer& tracer, std::string_view name, std::span<const Attribute> attributes,
-        const SpanOptions& options = detail::default_span_options.value) noexcept {
+        const SpanOptions& options = detail::default_span_options.value,
+        std::source_location where = std::source_location::current()) noexcept {
         auto* provider = tracer.provider();
         if (provider == nullptr && !options.parent.is_explicit()) { return; }
-        record_ =
-            detail::start_span({provider, tracer.scope_index(), true}, name, attributes, options);
+        record_ = detail::start_span(
+            {provider, tracer.scope_index(), true}, name, attributes, options, where);
     }
     Span(Span&& other) noexcept
         : SpanOperations(std::exchange(other.record_, nullptr)), ended_(other.ended_) {}
@@ -255,17 +261,24 @@ public:
     [[nodiscard]] static Span detached(
         const Tracer& tracer, std::string_view name,
         std::initializer_list<Attribute> attributes = {},
-        const SpanOptions& options = detail::default_span_options.value) noexcept;
+        const SpanOptions& options = detail::default_span_options.value,
+        std::source_location where = std::source_location::current()) noexcept;
+    /// As above, for an operation that the current span waits for: open_spans() then says that it does. What
+    /// `weft::traced` makes around an Asio operation.
+    [[nodiscard]] static Span operation(
+        const Tracer& tracer, std::string_view name, SpanKind kind = SpanKind::client,
+        std::source_location where = std::source_location::current()) noexcept;
     /// The first span of a new trace, current, with a link to what was current: for a job that a request sets off and
     /// does not wait for. To be made inside the job's own chain.
     [[nodiscard]] static Span following(
         const Tracer& tracer, std::string_view name,
-        std::initializer_list<Attribute> attributes = {},
-        SpanKind kind = SpanKind::internal) noexcept;
+        std::initializer_list<Attribute> attributes = {}, SpanKind kind = SpanKind::internal,
+        std::source_location where = std::source_location::current()) noexcept;
     [[nodiscard]] static Span following(
         std::string_view name, std::initializer_list<Attribute> attributes = {},
-        SpanKind kind = SpanKind::internal) noexcept {
-        return following(Tracer(), name, attributes, kind);
+        SpanKind kind = SpanKind::internal,
+        std::source_location where = std::source_location::current()) noexcept {
+        return following(Tracer(), name, attributes, kind, where);
     }
     /// Makes a detached span current in the running chain, until it ends. A second call does nothing.
     void make_current() noexcept;

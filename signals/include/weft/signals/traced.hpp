@@ -20,6 +20,7 @@
 
 #include <concepts>
 #include <exception>
+#include <source_location>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -33,6 +34,7 @@ struct TracedToken {
     std::string_view name;
     SpanKind kind;
     Token inner;
+    std::source_location where; // Where it was written down.
 };
 
 namespace detail {
@@ -85,12 +87,14 @@ struct InitiationExecutor<Initiation> {
 
 template <class Initiation>
 struct TracedInitiation : InitiationExecutor<Initiation> {
-    TracedInitiation(const Tracer* t, std::string_view n, SpanKind k, Initiation i)
-        : tracer(t), name(n), kind(k), initiation(std::move(i)) {}
+    TracedInitiation(
+        const Tracer* t, std::string_view n, SpanKind k, Initiation i, std::source_location w = {})
+        : tracer(t), name(n), kind(k), where(w), initiation(std::move(i)) {}
 
     const Tracer* tracer;
     std::string_view name;
     SpanKind kind;
+    std::source_location where;
     Initiation initiation;
 
     [[nodiscard]] auto get_executor() const noexcept requires requires(const Initiation& i) {
@@ -112,7 +116,7 @@ private:
     void start(Init&& init, Handler&& handler, Args&&... args) const {
         std::forward<Init>(init)(
             TracedHandler<std::decay_t<Handler>>{
-                Span::detached(*tracer, name, {}, {.kind = kind}), std::forward<Handler>(handler)},
+                Span::operation(*tracer, name, kind, where), std::forward<Handler>(handler)},
             std::forward<Args>(args)...);
     }
 };
@@ -128,8 +132,9 @@ struct TracedReturn<Result> {
 
 template <class T, class Ex>
 asio::awaitable<T, Ex> run_traced(
-    const Tracer* tracer, std::string_view name, SpanKind kind, asio::awaitable<T, Ex> task) {
-    Span span(*tracer, name, {}, {.kind = kind});
+    const Tracer* tracer, std::string_view name, SpanKind kind, std::source_location where,
+    asio::awaitable<T, Ex> task) {
+    Span span(*tracer, name, {}, {.kind = kind}, where);
     std::exception_ptr failure;
     try {
         co_return co_await std::move(task);
@@ -145,12 +150,15 @@ asio::awaitable<T, Ex> run_traced(
 /// Cost: a coroutine frame and a span.
 template <detail::Awaitable Work>
 [[nodiscard]] Work traced(
-    const Tracer& tracer, std::string_view name, Work task, SpanKind kind = SpanKind::internal) {
-    return detail::run_traced(&tracer, name, kind, std::move(task));
+    const Tracer& tracer, std::string_view name, Work task, SpanKind kind = SpanKind::internal,
+    std::source_location where = std::source_location::current()) {
+    return detail::run_traced(&tracer, name, kind, where, std::move(task));
 }
 template <detail::Awaitable Work>
-[[nodiscard]] Work traced(std::string_view name, Work task, SpanKind kind = SpanKind::internal) {
-    return detail::run_traced(&detail::default_tracer, name, kind, std::move(task));
+[[nodiscard]] Work traced(
+    std::string_view name, Work task, SpanKind kind = SpanKind::internal,
+    std::source_location where = std::source_location::current()) {
+    return detail::run_traced(&detail::default_tracer, name, kind, where, std::move(task));
 }
 
 /// `inner` with a span around the operation that it completes: a child of what is current where the operation starts,
@@ -158,21 +166,25 @@ template <detail::Awaitable Work>
 /// Lifetime: `tracer` and `name` until the operation is started. Cost: a span; the handler grows by 48 bytes.
 template <class Token>
 requires(!detail::Awaitable<Token>) [[nodiscard]] TracedToken<std::decay_t<Token>> traced(
-    const Tracer& tracer, std::string_view name, Token&& inner, SpanKind kind = SpanKind::client) {
-    return {&tracer, name, kind, std::forward<Token>(inner)};
+    const Tracer& tracer, std::string_view name, Token&& inner, SpanKind kind = SpanKind::client,
+    std::source_location where = std::source_location::current()) {
+    return {&tracer, name, kind, std::forward<Token>(inner), where};
 }
 template <class Token>
 requires(!detail::Awaitable<Token>) [[nodiscard]] TracedToken<std::decay_t<Token>> traced(
-    std::string_view name, Token&& inner, SpanKind kind = SpanKind::client) {
-    return {&detail::default_tracer, name, kind, std::forward<Token>(inner)};
+    std::string_view name, Token&& inner, SpanKind kind = SpanKind::client,
+    std::source_location where = std::source_location::current()) {
+    return {&detail::default_tracer, name, kind, std::forward<Token>(inner), where};
 }
 /// For `co_await` in any coroutine.
-[[nodiscard]] inline TracedToken<asio::deferred_t> traced(std::string_view name) {
-    return {&detail::default_tracer, name, SpanKind::client, asio::deferred};
+[[nodiscard]] inline TracedToken<asio::deferred_t> traced(
+    std::string_view name, std::source_location where = std::source_location::current()) {
+    return {&detail::default_tracer, name, SpanKind::client, asio::deferred, where};
 }
 [[nodiscard]] inline TracedToken<asio::deferred_t> traced(
-    const Tracer& tracer, std::string_view name) {
-    return {&tracer, name, SpanKind::client, asio::deferred};
+    const Tracer& tracer, std::string_view name,
+    std::source_location where = std::source_location::current()) {
+    return {&tracer, name, SpanKind::client, asio::deferred, where};
 }
 
 } // namespace weft
@@ -185,7 +197,9 @@ struct boost::asio::async_result<weft::TracedToken<Token>, Signatures...>
         using Start = weft::detail::TracedInitiation<std::decay_t<Initiation>>;
         auto inner = std::forward<Traced>(traced).inner;
         return boost::asio::async_initiate<Token, Signatures...>(
-            Start(traced.tracer, traced.name, traced.kind, std::forward<Initiation>(initiation)),
+            Start(
+                traced.tracer, traced.name, traced.kind, std::forward<Initiation>(initiation),
+                traced.where),
             inner, std::forward<Args>(args)...);
     }
 };

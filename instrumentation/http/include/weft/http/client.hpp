@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,7 +49,11 @@ struct ClientOptions {
 /// A class and not an aggregate, because GCC 12 destroys an aggregate that is made inside a `co_await` expression twice.
 class ClientRequest {
 public:
-    ClientRequest(std::string_view method, std::string_view url) : method_(method), url_(url) {}
+    /// `where` is what open_spans() shows for it: by default the line that makes the request.
+    ClientRequest(
+        std::string_view method, std::string_view url,
+        std::source_location where = std::source_location::current())
+        : method_(method), url_(url), where_(where) {}
 
     ClientRequest& set_header(std::string_view name, std::string_view value) & {
         headers_.set(name, value);
@@ -77,6 +82,7 @@ public:
     [[nodiscard]] Headers& headers() noexcept { return headers_; }
     [[nodiscard]] const std::string& body() const noexcept { return body_; }
     [[nodiscard]] std::chrono::milliseconds timeout() const noexcept { return timeout_; }
+    [[nodiscard]] std::source_location where() const noexcept { return where_; }
 
 private:
     std::string method_;
@@ -84,6 +90,7 @@ private:
     Headers headers_;
     std::string body_;
     std::chrono::milliseconds timeout_{0};
+    std::source_location where_;
 };
 
 /// Counts since the start. Threads: any.
@@ -119,14 +126,16 @@ public:
     /// reset, host not found).
     [[nodiscard]] Task<Result<Response>> request(ClientRequest request) const;
 
-    [[nodiscard]] Task<Result<Response>> get(std::string_view url) const;
+    [[nodiscard]] Task<Result<Response>> get(
+        std::string_view url, std::source_location where = std::source_location::current()) const;
     [[nodiscard]] Task<Result<Response>> post(
-        std::string_view url, std::string body,
-        std::string_view content_type = "application/json") const;
+        std::string_view url, std::string body, std::string_view content_type = "application/json",
+        std::source_location where = std::source_location::current()) const;
     [[nodiscard]] Task<Result<Response>> put(
-        std::string_view url, std::string body,
-        std::string_view content_type = "application/json") const;
-    [[nodiscard]] Task<Result<Response>> del(std::string_view url) const;
+        std::string_view url, std::string body, std::string_view content_type = "application/json",
+        std::source_location where = std::source_location::current()) const;
+    [[nodiscard]] Task<Result<Response>> del(
+        std::string_view url, std::source_location where = std::source_location::current()) const;
 
     [[nodiscard]] ClientStats stats() const;
     /// Closes the connections that no request is using.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,21 +87,34 @@ public:
     /// Adds a route. `{name}` takes one segment of the path, `{name...}` the rest; a written-out segment wins.
     /// HEAD is answered by GET's handler unless it has one, OPTIONS by a list of methods.
     /// Errors: std::invalid_argument that names the pattern, for a bad one or one that is there already.
-    Server& route(std::string_view method, std::string_view pattern, Handler handler);
-    Server& get(std::string_view pattern, Handler handler) {
-        return route("GET", pattern, std::move(handler));
+    /// `where` is what open_spans() shows for its requests: by default the line that adds the route.
+    Server& route(
+        std::string_view method, std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current());
+    Server& get(
+        std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current()) {
+        return route("GET", pattern, std::move(handler), where);
     }
-    Server& post(std::string_view pattern, Handler handler) {
-        return route("POST", pattern, std::move(handler));
+    Server& post(
+        std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current()) {
+        return route("POST", pattern, std::move(handler), where);
     }
-    Server& put(std::string_view pattern, Handler handler) {
-        return route("PUT", pattern, std::move(handler));
+    Server& put(
+        std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current()) {
+        return route("PUT", pattern, std::move(handler), where);
     }
-    Server& patch(std::string_view pattern, Handler handler) {
-        return route("PATCH", pattern, std::move(handler));
+    Server& patch(
+        std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current()) {
+        return route("PATCH", pattern, std::move(handler), where);
     }
-    Server& del(std::string_view pattern, Handler handler) {
-        return route("DELETE", pattern, std::move(handler));
+    Server& del(
+        std::string_view pattern, Handler handler,
+        std::source_location where = std::source_location::current()) {
+        return route("DELETE", pattern, std::move(handler), where);
     }
 
     [[nodiscard]] std::uint16_t port() const noexcept;
