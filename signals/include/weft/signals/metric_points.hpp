@@ -63,7 +63,7 @@ struct MetricStream {
     MetricKind kind = MetricKind::sum;
     Temporality temporality = Temporality::cumulative; ///< Not for gauges.
     bool is_monotonic = false;                         ///< Sums only.
-    std::span<const double> boundaries{};              ///< Explicit histograms only; strictly increasing.
+    std::span<const double> boundaries{}; ///< Explicit histograms only; strictly increasing.
 };
 
 /// One attribute set of a stream. It is the same object in every collection as long as the series lives.
@@ -106,7 +106,8 @@ struct HistogramPoint {
     bool has_min_max = false;
     double min = 0;
     double max = 0;
-    std::span<const std::uint64_t> buckets{}; ///< Not accumulated; one more than the stream's boundaries.
+    std::span<const std::uint64_t>
+        buckets{}; ///< Not accumulated; one more than the stream's boundaries.
     std::span<const MetricExemplar> exemplars{};
 };
 

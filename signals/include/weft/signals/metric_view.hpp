@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -24,7 +25,7 @@ struct Aggregation {
     Kind kind = Kind::by_instrument;
     /// Explicit histograms: upper bounds of all buckets but the last, strictly increasing, at most 512. Unset: the
     /// instrument's own, else the specification's.
-    std::optional<std::vector<double>> boundaries;
+    std::optional<std::vector<double>> boundaries{};
     /// Exponential histograms: most buckets of each sign. 2 to 320.
     std::uint32_t size_max = 160;
     /// Exponential histograms: the scale to begin with. -10 to 20.
@@ -37,14 +38,14 @@ struct Aggregation {
     }
     [[nodiscard]] static Aggregation exponential(
         std::uint32_t size_max = 160, std::int32_t scale_max = 20) {
-        return {
-            .kind = Kind::exponential_histogram, .size_max = size_max, .scale_max = scale_max};
+        return {.kind = Kind::exponential_histogram, .size_max = size_max, .scale_max = scale_max};
     }
 };
 
 /// Which instruments a view is for. All that are given must match; texts but `name` compare exactly.
 struct InstrumentSelector {
-    std::string name = "*"; ///< `*` stands for any text, `?` for any one character. Any letter case.
+    std::string name =
+        "*"; ///< `*` stands for any text, `?` for any one character. Any letter case.
     std::optional<InstrumentKind> kind;
     std::optional<std::string> unit;
     std::optional<std::string> meter_name;
@@ -62,7 +63,7 @@ struct AttributeFilter {
 /// Source: OpenTelemetry Metrics SDK, "View".
 struct View {
     InstrumentSelector selector;
-    std::string name{};                       ///< Empty: the instrument's. For a selector of one name.
+    std::string name{}; ///< Empty: the instrument's. For a selector of one name.
     std::optional<std::string> description{}; ///< Unset: the instrument's.
     Aggregation aggregation{};
     AttributeFilter attributes{};

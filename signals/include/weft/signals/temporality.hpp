@@ -37,10 +37,10 @@ enum class TemporalityPreference : std::uint8_t {
     case InstrumentKind::gauge:
     case InstrumentKind::observable_gauge:
         return preference == TemporalityPreference::cumulative ? Temporality::cumulative
-                                                                : Temporality::delta;
+                                                               : Temporality::delta;
     case InstrumentKind::observable_counter:
         return preference == TemporalityPreference::delta ? Temporality::delta
-                                                           : Temporality::cumulative;
+                                                          : Temporality::cumulative;
     case InstrumentKind::up_down_counter:
     case InstrumentKind::observable_up_down_counter:
         break;
