@@ -77,7 +77,6 @@ constexpr auto pieces = [] {
 
 // The bucket at scale 20 of 1 + fraction / 2^52.
 std::int32_t index_in_octave(std::uint64_t fraction) noexcept {
-    if (fraction == 0) { return -1; } // A power of two closes the octave before.
     const auto& piece = pieces[fraction >> (fraction_bits - piece_bits)];
     const auto one = std::uint64_t{1023} << fraction_bits;
     const double z = std::bit_cast<double>(one | fraction) * piece.inverse - 1;
@@ -90,6 +89,7 @@ std::int32_t index_in_octave(std::uint64_t fraction) noexcept {
     }
     // Next to the lower bound of `above`: which side of it only more digits tell.
     const auto above = static_cast<std::int32_t>((position + 1) >> unit_bits);
+    if (above == 0) { return fraction == 0 ? -1 : 0; } // A power of two closes the octave before.
     if (above == buckets_per_octave) { return above - 1; }
     const Uint128 exact = Uint128{fraction | (fraction_mask + 1)} << (127 - fraction_bits);
     return exact > exact_boundary(static_cast<std::uint32_t>(above)) ? above : above - 1;
