@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -24,7 +25,7 @@ struct Aggregation {
     Kind kind = Kind::by_instrument;
     /// Explicit histograms: upper bounds of all buckets but the last, strictly increasing, at most 512. Unset: the
     /// instrument's own, else the specification's.
-    std::optional<std::vector<double>> boundaries;
+    std::optional<std::vector<double>> boundaries{};
     /// Exponential histograms: most buckets of each sign. 2 to 320.
     std::uint32_t size_max = 160;
     /// Exponential histograms: the scale to begin with. -10 to 20.
