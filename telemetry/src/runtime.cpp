@@ -1,8 +1,9 @@
 #include "environment.hpp"
+#include "pipeline.hpp"
 #include "service_thread.hpp"
-#include "traces_sink.hpp"
+#include "signal_sink.hpp"
+#include "traces_pipeline.hpp"
 
-#include <weft/exporters/drain.hpp>
 #include <weft/runtime/clock.hpp>
 #include <weft/runtime/spawn.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
@@ -75,18 +76,6 @@ Clock::time_point from_now(std::chrono::milliseconds within) noexcept {
     return now + std::clamp(within, std::chrono::milliseconds(0), most);
 }
 
-void add_producer_counts(const detail::TraceProvider& provider, Ledger& ledger) {
-    const auto add = [&](const std::atomic<std::uint64_t>& counter, DropReason reason) {
-        const auto count = counter.load(std::memory_order_relaxed); // An independent counter.
-        ledger.created += count;
-        ledger.dropped[static_cast<std::size_t>(reason)] += count;
-    };
-    add(provider.dropped_queue_full, DropReason::queue_full);
-    add(provider.dropped_record_too_large, DropReason::record_too_large);
-    add(provider.dropped_after_shutdown, DropReason::shutdown);
-    add(provider.dropped_no_memory, DropReason::encode_failed);
-}
-
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -132,7 +121,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         const Resource resource = make_resource(options);
         service_name = resource.text("service.name");
-        if (detail::exports_traces(options)) { start_traces(resource); }
+        if (detail::exports(options, Signal::traces)) {
+            start_service();
+            start_traces(resource);
+        }
         // Telemetry off or not: what comes in is passed on. Last, for a constructor that throws claims nothing.
         if (options.make_default) { claim_propagators(this, options.propagators); }
     }
@@ -140,37 +132,39 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    void start_traces(const Resource& resource) {
+    // The export thread, once, for whichever signals there are.
+    void start_service() {
+        if (service) { return; }
         calibrate_clock();
         service.emplace();
-        auto sink = OtlpHttpSink::create(
-            service->io_context().get_executor(), detail::traces_sink(options.otlp).options,
-            diagnostics());
-        if (!sink) {
-            throw std::invalid_argument(fmt::format(
-                "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
-                sink.error().message()));
-        }
+    }
+
+    // Of the first pipeline that asks: it is done once.
+    detail::PipelineSetup pipeline_setup(const Resource& resource) {
+        const auto keep_house = [] {
+            check_clock();
+            refresh_wall_offset();
+            detail::finish_ended_chains();
+        };
+        const bool is_first = std::none_of(
+            pipelines.begin(), pipelines.end(), [](const auto& p) { return p != nullptr; });
+        return {
+            .executor = service->io_context().get_executor(),
+            .options = options,
+            .resource = {resource.encoded(), resource.schema_url},
+            .housekeeping = is_first ? std::function<void()>(keep_house) : nullptr};
+    }
+
+    [[nodiscard]] std::shared_ptr<detail::Pipeline>& pipeline(Signal signal) {
+        return pipelines[static_cast<std::size_t>(signal)];
+    }
+
+    void start_traces(const Resource& resource) {
+        auto setup = pipeline_setup(resource);
         provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
             options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards));
-        drain = std::make_unique<Drain>(Drain::Setup{
-            .executor = service->io_context().get_executor(),
-            .signal = Signal::traces,
-            .queue = provider->queue,
-            .resource = {resource.encoded(), resource.schema_url},
-            .sink = std::move(*sink),
-            .sends_max = options.otlp.connections,
-            .batch = options.batch,
-            .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
-            .housekeeping =
-                [] {
-                    check_clock();
-                    refresh_wall_offset();
-                    detail::finish_ended_chains();
-                },
-            .log = diagnostics(),
-            .tail = options.tail_sampling});
-        drained = asio::co_spawn(service->io_context(), drain->run(), asio::use_future);
+        pipeline(Signal::traces) =
+            std::make_shared<detail::TracesPipeline>(std::move(setup), *provider);
         if (options.make_default) {
             detail::TraceProvider* nobody = nullptr;
             // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
@@ -190,12 +184,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return provider->accepting.exchange(false, std::memory_order_relaxed); // As above.
     }
 
+    [[nodiscard]] bool exports_anything() const noexcept {
+        return std::any_of(
+            pipelines.begin(), pipelines.end(), [](const auto& p) { return p != nullptr; });
+    }
+
     asio::awaitable<FlushReport> flush_here(TimePoint deadline) {
-        detail::finish_ended_chains();
-        return drain->flush(deadline);
+        return detail::flush_all(pipelines, deadline);
     }
     asio::awaitable<FlushReport> shutdown_here(TimePoint deadline) {
-        return drain->shutdown(deadline);
+        return detail::shutdown_all(pipelines, deadline);
     }
 
     // The work keeps its own deadline; the bound here is for an export thread that is not there any more, as in a
@@ -206,8 +204,13 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         const bool answers = deadline > TimePoint::max() - patience ||
                              report.wait_until(deadline + patience) == std::future_status::ready;
         if (answers) { return report.get(); }
-        const Ledger ledger = drain->ledger();
-        return FlushReport{.complete = false, .pending = ledger.queued + ledger.in_flight};
+        FlushReport late;
+        for (const auto& one : pipelines) {
+            if (!one) { continue; }
+            const Ledger ledger = one->ledger();
+            late.pending += ledger.queued + ledger.in_flight;
+        }
+        return late;
     }
 
     void begin_stop() {
@@ -275,8 +278,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     Host host;
     detail::TraceProvider* provider = nullptr;
     std::optional<detail::ServiceThread> service;
-    std::unique_ptr<Drain> drain;
-    std::future<void> drained;
+    detail::Pipelines pipelines;
     // The program's loop:
     std::atomic<bool> stopping{false}; // Set by whichever thread begins the stop, read by run().
     Clock::time_point
@@ -289,13 +291,13 @@ Runtime::Runtime(asio::io_context& context, Options options)
     : state_(std::make_shared<State>(&context, std::move(options))) {}
 
 Runtime::~Runtime() {
-    if (state_->provider == nullptr) { return; }
+    if (!state_->exports_anything()) { return; }
     try {
         (void)shutdown_blocking(state_->options.shutdown_timeout); // At once if somebody has.
     } catch (...) {}         // No memory to ask for it: what is left is lost with the process.
-    state_->drain.reset();   // Before its executor goes.
+    state_->pipelines = {};  // Before their executor goes.
     state_->service.reset(); // Joins: nothing drains any more.
-    state_->provider->queue.discard();
+    if (state_->provider != nullptr) { state_->provider->queue.discard(); }
 }
 
 asio::io_context& Runtime::io_context() noexcept { return state_->context; }
@@ -344,14 +346,14 @@ void Runtime::stop() noexcept {
 }
 
 Task<FlushReport> Runtime::flush(TimePoint deadline) {
-    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    if (!state_->exports_anything()) { co_return FlushReport{.complete = true}; }
     co_return co_await asio::co_spawn(
         state_->service->io_context(), state_->flush_here(deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
 Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
-    if (!state_->drain) { co_return FlushReport{.complete = true}; }
+    if (!state_->exports_anything()) { co_return FlushReport{.complete = true}; }
     state_->close();
     co_return co_await asio::co_spawn(
         state_->service->io_context(), state_->shutdown_here(deadline),
@@ -366,21 +368,24 @@ Task<FlushReport> Runtime::shutdown(std::chrono::milliseconds within) {
 }
 
 Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
-    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (!state_->exports_anything()) { return FlushReport{.complete = true}; }
     if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
     const auto deadline = from_now(within);
     return state_->wait_for(state_->flush_here(deadline), deadline);
 }
 
 Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
-    if (!state_->drain) { return FlushReport{.complete = true}; }
+    if (!state_->exports_anything()) { return FlushReport{.complete = true}; }
     if (state_->service->is_current()) { return make_error_code(Errc::wrong_thread); }
     state_->close();
     const auto deadline = from_now(within);
     return state_->wait_for(state_->shutdown_here(deadline), deadline);
 }
 
-Ledger Runtime::ledger() const { return state_->drain ? state_->drain->ledger() : Ledger{}; }
+Ledger Runtime::ledger(Signal signal) const {
+    const auto& pipeline = state_->pipeline(signal);
+    return pipeline ? pipeline->ledger() : Ledger{};
+}
 
 std::string Runtime::ledger_json() const {
     std::string name; // The one field that is not ours: keep the line valid JSON.
@@ -388,7 +393,12 @@ std::string Runtime::ledger_json() const {
         if (c == '"' || c == '\\') { name += '\\'; }
         name += c;
     }
-    return fmt::format("{{\"service\": \"{}\", \"spans\": {}}}", name, ledger().to_json());
+    std::string metrics; // Absent where there is no such signal.
+    if (state_->pipeline(Signal::metrics)) {
+        metrics = fmt::format(", \"metrics\": {}", ledger(Signal::metrics).to_json());
+    }
+    return fmt::format(
+        "{{\"service\": \"{}\", \"spans\": {}{}}}", name, ledger().to_json(), metrics);
 }
 
 } // namespace weft

@@ -2,6 +2,7 @@
 #include <weft/exporters/ledger.hpp>
 #include <weft/runtime/executor.hpp>
 #include <weft/runtime/host.hpp>
+#include <weft/runtime/signal.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/telemetry/options.hpp>
 
@@ -63,9 +64,9 @@ public:
     Result<FlushReport> flush_blocking(std::chrono::milliseconds within);
     Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within);
 
-    /// Where every span is. Threads: any. Cost: a mutex and a few sums.
-    [[nodiscard]] Ledger ledger() const;
-    /// `{"service": "...", "spans": {...}}`.
+    /// Where every span is, or every metric point. Threads: any. Cost: a mutex and a few sums.
+    [[nodiscard]] Ledger ledger(Signal signal = Signal::traces) const;
+    /// `{"service": "...", "spans": {...}, "metrics": {...}}`, metrics only where they are exported.
     [[nodiscard]] std::string ledger_json() const;
     [[nodiscard]] const std::string& service_name() const noexcept;
 
