@@ -15,7 +15,7 @@ namespace {
 TEST_F(MetricsTest, ABatchHoldsSoManyPointsAndNotSoManyRecords) {
     start(
         [&](MetricVisitor& visitor) -> asio::awaitable<void> {
-            for (const std::size_t points : {40, 50, 20, 70, 10, 30, 100, 1}) {
+            for (const std::size_t points : {40u, 50u, 20u, 70u, 10u, 30u, 100u, 1u}) {
                 hand_out(visitor, points);
             }
             co_return;
