@@ -60,7 +60,7 @@ BatchBuilder::Group& BatchBuilder::group_of(std::uint16_t scope) {
 void BatchBuilder::add(const Record& record) {
     group_of(record.header.scope)
         .records.append(reinterpret_cast<const char*>(record.body.data()), record.body.size());
-    ++records_;
+    records_ += record.header.items;
     bytes_ += record.body.size();
 }
 

@@ -1,3 +1,4 @@
+#include "progress.hpp"
 #include "tail_sampler.hpp"
 
 #include <weft/exporters/drain.hpp>
@@ -16,7 +17,6 @@
 #include <bit>
 #include <cstring>
 #include <deque>
-#include <list>
 #include <mutex>
 #include <set>
 
@@ -66,7 +66,7 @@ std::string problem_in(const BatchOptions& options) {
 
 // Shared with what is under way on the executor, so that the Drain may go while a send ends.
 struct Drain::State : std::enable_shared_from_this<State> {
-    // A closed batch, and how many records had been consumed before its first.
+    // A closed batch, and how many records had been consumed before its first. Records have numbers; counts are of items.
     struct Waiting {
         std::shared_ptr<const Batch> batch;
         std::uint64_t first_record = 0;
@@ -83,11 +83,12 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     explicit State(Setup&& s)
         : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
-          sink(std::move(s.sink)), sends_max(sink->connections()), options(s.batch),
-          producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
-          log(s.log), builder(s.signal, std::move(s.resource)),
+          one_item_each(s.one_item_each), sink(std::move(s.sink)), sends_max(sink->connections()),
+          options(s.batch), producer_counts(std::move(s.producer_counts)),
+          housekeeping(std::move(s.housekeeping)), log(s.log),
+          builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
-          timer(executor), descriptor(executor) {
+          timer(executor), progress(executor), descriptor(executor) {
         const int event = queue.wake_descriptor();
         own.open([this, event] {
             const int copy = fcntl(event, F_DUPFD_CLOEXEC, 0);
@@ -102,6 +103,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const asio::any_io_executor executor;
     const Signal signal;
     RecordQueue& queue;
+    const bool one_item_each;
     const std::shared_ptr<Sink> sink;
     const std::size_t sends_max;
     const BatchOptions options;
@@ -117,15 +119,15 @@ struct Drain::State : std::enable_shared_from_this<State> {
     std::deque<Waiting> waiting;
     std::size_t waiting_bytes = 0;
     std::multiset<std::uint64_t> sending; // first_record of each batch in flight.
-    std::uint64_t consumed = 0;           // As counts.consumed.
+    std::uint64_t consumed = 0;           // Records.
     std::uint64_t flush_until =
         0;                // A flush waits for the records before this: their batches close early.
     bool stopped = false; // Nothing is sent any more.
     bool ended = false;   // Everything has been counted.
     bool poked = false;   // Something changed while the loop was not waiting.
     TimePoint housekeeping_due{};
-    asio::steady_timer timer;               // The loop's.
-    std::list<asio::steady_timer> watchers; // One for each flush that waits.
+    asio::steady_timer timer;  // The loop's.
+    detail::Progress progress; // For flushes that wait, and whoever wants room.
     asio::posix::stream_descriptor descriptor;
     detail::OwnDescriptor own; // The descriptor's.
 
@@ -136,9 +138,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         poked = true;
         timer.cancel();
     }
-    void progressed() {
-        for (auto& watcher : watchers) { watcher.cancel(); }
-    }
+    void progressed() { progress.made(); }
 
     // Every record before this one is exported, rejected or dropped.
     [[nodiscard]] std::uint64_t resolved_until() const {
@@ -192,8 +192,8 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // Whether the batch must close before this record.
     [[nodiscard]] bool is_full_for(const Record& record) const {
-        return builder_full() ||
-               (!builder.empty() && builder.bytes() + record.body.size() > options.bytes_max);
+        return !builder.empty() && (builder.records() + record.header.items > options.records_max ||
+                                    builder.bytes() + record.body.size() > options.bytes_max);
     }
 
     static Record record_of(std::span<const std::byte> payload) noexcept {
@@ -272,21 +272,23 @@ struct Drain::State : std::enable_shared_from_this<State> {
     bool consume() {
         if (is_blocked()) { return false; }
         std::uint64_t taken = 0;
+        std::uint64_t items = 0;
         std::uint64_t failed = 0;
         bool full = false;
         queue.consume([&](std::span<const std::byte> payload) {
             const Record record = record_of(payload);
             full = is_full_for(record);
             if (full) { return false; }
-            if (!build(record, consumed + taken)) { ++failed; }
+            if (!build(record, consumed + taken)) { failed += record.header.items; }
+            items += record.header.items;
             ++taken;
             return true;
         });
         consumed += taken;
         if (taken != 0) {
             const std::lock_guard lock(mutex);
-            counts.consumed += taken;
-            counts.pending += taken - failed;
+            counts.consumed += items;
+            counts.pending += items - failed;
             counts.dropped[static_cast<std::size_t>(DropReason::encode_failed)] += failed;
         }
         if (full || builder_full()) { close_batch(); }
@@ -400,23 +402,6 @@ struct Drain::State : std::enable_shared_from_this<State> {
         }
     }
 
-    // Waits until the condition holds, looking whenever something has changed. False at the deadline.
-    template <class Condition>
-    asio::awaitable<bool> wait_until(Condition condition, TimePoint deadline) {
-        // Takes itself off the list also when the coroutine is destroyed while it waits.
-        struct Watcher {
-            std::list<asio::steady_timer>& list;
-            std::list<asio::steady_timer>::iterator timer;
-            ~Watcher() { list.erase(timer); }
-        };
-        while (!condition()) {
-            if (Clock::now() >= deadline) { co_return false; }
-            const Watcher watcher{watchers, watchers.emplace(watchers.end(), executor, deadline)};
-            co_await watcher.timer->async_wait(as_result);
-        }
-        co_return true;
-    }
-
     // True once everything accepted before the call is exported, rejected or dropped. Shards are emptied in any order,
     // so that a count of records does not tell: first each shard must have given up what it held, then whatever has
     // been consumed by then must have come to its end.
@@ -427,13 +412,15 @@ struct Drain::State : std::enable_shared_from_this<State> {
         };
         const auto mark = queue.mark();
         poke();
-        co_await wait_until([&] { return is_over() || queue.has_consumed(mark); }, deadline);
+        co_await progress.wait_until(
+            [&] { return is_over() || queue.has_consumed(mark); }, deadline);
         if (!queue.has_consumed(mark)) { co_return false; }
         const auto target = consumed;
         decide_all();
         flush_until = std::max(flush_until, target);
         poke();
-        co_await wait_until([&] { return is_over() || resolved_until() >= target; }, deadline);
+        co_await progress.wait_until(
+            [&] { return is_over() || resolved_until() >= target; }, deadline);
         co_return resolved_until() >= target;
     }
 
@@ -442,11 +429,11 @@ struct Drain::State : std::enable_shared_from_this<State> {
         // Completions are on their way through the executor and only need to run.
         const auto give_up = Clock::now() + std::chrono::seconds(1);
         if (std::exchange(stopped, true)) {
-            co_await wait_until([&] { return ended; }, give_up);
+            co_await progress.wait_until([&] { return ended; }, give_up);
             co_return;
         }
         co_await sink->stop(Clock::now());
-        co_await wait_until([&] { return sending.empty(); }, give_up);
+        co_await progress.wait_until([&] { return sending.empty(); }, give_up);
         drop_the_rest();
         report_losses(before, ledger());
         ended = true;
@@ -475,8 +462,10 @@ struct Drain::State : std::enable_shared_from_this<State> {
         waiting_bytes = 0;
         drop_pending(left, DropReason::shutdown);
         std::uint64_t in_ring = 0;
-        queue.consume([&](std::span<const std::byte>) { return ++in_ring, true; });
-        consumed += in_ring;
+        consumed += queue.consume([&](std::span<const std::byte> payload) {
+            in_ring += record_of(payload).header.items;
+            return true;
+        });
         const std::lock_guard lock(mutex);
         counts.consumed += in_ring;
         counts.dropped[static_cast<std::size_t>(DropReason::shutdown)] += in_ring;
@@ -513,20 +502,13 @@ struct Drain::State : std::enable_shared_from_this<State> {
             ledger.in_flight = counts.in_flight;
             ledger.queued = counts.pending;
         }
-        const auto accepted = queue.records_accepted(); // After consumed: never less than it.
+        // After consumed: never less than it.
+        const auto accepted = one_item_each ? queue.records_accepted() : 0;
         ledger.created = accepted;
-        ledger.queued += accepted - consumed_then;
+        ledger.queued += accepted;
         if (producer_counts) { producer_counts(ledger); }
+        ledger.queued -= consumed_then;
         return ledger;
-    }
-
-    static FlushReport report_since(const Ledger& before, const Ledger& after, bool complete) {
-        return {
-            .complete = complete,
-            .exported = after.exported - before.exported,
-            .rejected = after.rejected - before.rejected,
-            .dropped = after.dropped_total() - before.dropped_total(),
-            .pending = after.queued + after.in_flight};
     }
 };
 
@@ -544,7 +526,7 @@ asio::awaitable<FlushReport> Drain::flush(TimePoint deadline) {
     co_await asio::this_coro::throw_if_cancelled(false);
     const auto before = state->ledger();
     const bool complete = co_await state->wait_resolved(deadline);
-    co_return State::report_since(before, state->ledger(), complete);
+    co_return report_since(before, state->ledger(), complete);
 }
 
 asio::awaitable<FlushReport> Drain::shutdown(TimePoint deadline) {
@@ -554,7 +536,12 @@ asio::awaitable<FlushReport> Drain::shutdown(TimePoint deadline) {
     const auto before = state->ledger();
     const bool complete = co_await state->wait_resolved(deadline);
     co_await state->stop(before);
-    co_return State::report_since(before, state->ledger(), complete);
+    co_return report_since(before, state->ledger(), complete);
+}
+
+asio::awaitable<bool> Drain::wait_until(std::function<bool()> condition, TimePoint deadline) {
+    const auto state = state_;
+    co_return co_await state->progress.wait_until(std::move(condition), deadline);
 }
 
 Ledger Drain::ledger() const { return state_->ledger(); }

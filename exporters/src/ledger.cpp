@@ -18,4 +18,13 @@ std::string Ledger::to_json() const {
         created, exported, rejected, reasons, queued, in_flight, spooled);
 }
 
+FlushReport report_since(const Ledger& before, const Ledger& after, bool complete) noexcept {
+    return {
+        .complete = complete,
+        .exported = after.exported - before.exported,
+        .rejected = after.rejected - before.rejected,
+        .dropped = after.dropped_total() - before.dropped_total(),
+        .pending = after.queued + after.in_flight};
+}
+
 } // namespace weft

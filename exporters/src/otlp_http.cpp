@@ -112,12 +112,14 @@ Judgement judge_failure(const boost::system::error_code& error) {
 }
 
 // What an answer says that no OTLP endpoint gives.
-std::string_view remedy_for(int status) noexcept {
+std::string remedy_for(int status, Signal signal) {
     const bool elsewhere = status >= 300 && status <= 399;
     if (status != 404 && !elsewhere) { return {}; }
-    return "; is this an OTLP/HTTP endpoint? /v1/traces is appended to "
-           "OTEL_EXPORTER_OTLP_ENDPOINT, but not to "
-           "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    std::string upper(name(signal));
+    for (char& c : upper) { c = static_cast<char>(c - 'a' + 'A'); }
+    return "; is this an OTLP/HTTP endpoint? /v1/" + std::string(name(signal)) +
+           " is appended to OTEL_EXPORTER_OTLP_ENDPOINT, but not to OTEL_EXPORTER_OTLP_" + upper +
+           "_ENDPOINT";
 }
 
 Judgement judge(const Result<HttpResponse>& response, Compression compression) {
@@ -514,8 +516,9 @@ SendOutcome OtlpHttpSink::State::dropped(
 }
 
 SendOutcome OtlpHttpSink::State::given_up(const Delivery& delivery, DropReason reason) const {
-    const auto remedy =
-        reason == DropReason::rejected_by_status ? remedy_for(delivery.status) : std::string_view();
+    const auto remedy = reason == DropReason::rejected_by_status
+                            ? remedy_for(delivery.status, delivery.batch->signal)
+                            : std::string();
     auto outcome = dropped(*delivery.batch, reason, delivery.words, remedy);
     outcome.attempts = delivery.attempts;
     outcome.status = delivery.status;

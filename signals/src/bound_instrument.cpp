@@ -2,6 +2,7 @@
 #include "metric_store.hpp"
 #include "thread_metrics.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/signals/bound_instrument.hpp>
 #include <weft/signals/histogram.hpp>
 
@@ -26,6 +27,7 @@ List& list() {
     static List& instance = *new List;
     return instance;
 }
+const ForkGuard list_at_fork(ForkOrder::handles, list().mutex);
 
 void release(BoundRegistration& bound) noexcept {
     bound.set_target(nullptr);

@@ -1,6 +1,7 @@
 #include "instrument_table.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/fork.hpp>
 #include <weft/signals/scope.hpp>
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ Table& table() {
     static Table& instance = *new Table;
     return instance;
 }
+const ForkGuard table_at_fork(ForkOrder::leaf, table().mutex);
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 

@@ -1,6 +1,7 @@
 #include "bound_list.hpp"
 #include "metric_store.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/signals/detail/meter_provider.hpp>
 
 #include <algorithm>
@@ -9,14 +10,42 @@
 
 namespace weft::detail {
 
+namespace {
+
+struct Kept {
+    std::mutex mutex; // Guards providers.
+    std::vector<std::unique_ptr<MeterProvider>> providers;
+};
+
+// Reachable from here, so that leak checkers see the intent.
+Kept& kept() {
+    static Kept& instance = *new Kept;
+    return instance;
+}
+
+void before_fork(void*) noexcept {
+    kept().mutex.lock();
+    for (const auto& provider : kept().providers) { provider->lock_for_fork(); }
+}
+void after_fork(void*) noexcept {
+    for (const auto& provider : kept().providers) { provider->unlock_after_fork(); }
+    kept().mutex.unlock();
+}
+void after_fork_in_child(void*) noexcept {
+    for (const auto& provider : kept().providers) { provider->begin_anew(); }
+    after_fork(nullptr);
+}
+const ForkGuard providers_at_fork(
+    {ForkOrder::meters, nullptr, before_fork, after_fork, after_fork_in_child});
+
+} // namespace
+
 MeterProvider& make_meter_provider(MetricOptions options) {
-    // Reachable from here, so that leak checkers see the intent.
-    static std::mutex& mutex = *new std::mutex; // Guards kept.
-    static auto& kept = *new std::vector<std::unique_ptr<MeterProvider>>;
     auto provider = std::make_unique<MeterProvider>(std::move(options));
-    const std::lock_guard lock(mutex);
-    kept.push_back(std::move(provider));
-    return *kept.back();
+    Kept& all = kept();
+    const std::lock_guard lock(all.mutex);
+    all.providers.push_back(std::move(provider));
+    return *all.providers.back();
 }
 
 bool claim_default(MeterProvider& provider) noexcept {

@@ -1,5 +1,6 @@
 #include "thread_metrics.hpp"
 
+#include <weft/runtime/fork.hpp>
 #include <weft/signals/detail/metric_cells.hpp>
 
 #include <algorithm>
@@ -28,12 +29,22 @@ struct Space {
     std::uint32_t next = 1;
     std::uint32_t owner = 0;
     std::map<std::size_t, std::vector<std::uint32_t>> released; // By size in words.
+
+    // Never 0, a page's own, nor that of no cell.
+    std::uint32_t next_owner() noexcept {
+        if (++owner >= ~std::uint32_t{0}) { owner = 1; }
+        return owner;
+    }
 };
 
 Space& space() {
     static Space& instance = *new Space;
     return instance;
 }
+
+// Both exist from here on: a fork may come before the first use.
+const ForkGuard threads_at_fork(ForkOrder::leaf, threads().mutex);
+const ForkGuard space_at_fork(ForkOrder::leaf, space().mutex);
 
 ThreadMetrics* lease() noexcept {
     try {
@@ -110,14 +121,19 @@ CellWord* claim_cell(CellRef ref, std::size_t words, std::uint32_t high) noexcep
     return cell;
 }
 
+CellRef CellSpace::renew(CellRef ref) noexcept {
+    Space& cells = space();
+    const std::lock_guard lock(cells.mutex);
+    return {ref.index, cells.next_owner()};
+}
+
 CellRef CellSpace::allocate(std::size_t words) noexcept {
     Space& cells = space();
     const std::lock_guard lock(cells.mutex);
-    // Never 0, a page's own, nor that of no cell.
-    if (++cells.owner >= ~std::uint32_t{0}) { cells.owner = 1; }
+    const std::uint32_t owner = cells.next_owner();
     if (const auto found = cells.released.find(words);
         found != cells.released.end() && !found->second.empty()) {
-        const CellRef ref{found->second.back(), cells.owner};
+        const CellRef ref{found->second.back(), owner};
         found->second.pop_back();
         return ref;
     }
@@ -125,7 +141,7 @@ CellRef CellSpace::allocate(std::size_t words) noexcept {
     const std::size_t at = words <= left ? cells.next : cells.next + left;
     if (at + words > cell_page_words * cell_pages_max) { return {}; }
     cells.next = static_cast<std::uint32_t>(at + words);
-    return {static_cast<std::uint32_t>(at), cells.owner};
+    return {static_cast<std::uint32_t>(at), owner};
 }
 
 void CellSpace::release(CellRef ref, std::size_t words) noexcept {

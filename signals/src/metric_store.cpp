@@ -390,6 +390,51 @@ void Stream::expire_idle(std::int64_t idle_since_ns) noexcept {
     instrument->generation.fetch_add(1, std::memory_order_release);
 }
 
+void Stream::begin_anew() noexcept {
+    start_unix_ns = steady_now_ns() + wall_offset_ns();
+    overflowed.store(0, std::memory_order_relaxed); // Counters; the child has one thread.
+    rejected.store(0, std::memory_order_relaxed);
+    for (auto* series : active) {
+        series->place = CellSpace::renew(series->place);
+        series->is_hidden = false;
+        series->cell.store(series->place, std::memory_order_relaxed); // One thread, as below.
+        series->last.store(0, std::memory_order_relaxed);
+        series->touched.store(false, std::memory_order_relaxed);
+        series->start_unix_ns = start_unix_ns;
+        series->last_total = 0;
+        series->lifetime = {};
+        series->since_read = {};
+        // Another thread may have been amid it: what it held is left behind.
+        new (&series->exemplars) Reservoir;
+    }
+}
+
+void MeterProvider::lock_for_fork() noexcept {
+    collecting.lock();
+    mutex_.lock();
+    for (const auto& state : owned_states_) {
+        for (const auto& stream : state->streams) { stream->mutex.lock(); }
+    }
+}
+
+void MeterProvider::unlock_after_fork() noexcept {
+    for (const auto& state : owned_states_) {
+        for (const auto& stream : state->streams) { stream->mutex.unlock(); }
+    }
+    mutex_.unlock();
+    collecting.unlock();
+}
+
+void MeterProvider::begin_anew() noexcept {
+    refused_values.store(0, std::memory_order_relaxed); // Counters; the child has one thread.
+    lost.store(0, std::memory_order_relaxed);
+    reader_bits_ = 0; // The parent's readers are left behind.
+    collected_at_ns.fill(std::numeric_limits<std::int64_t>::max());
+    for (const auto& state : owned_states_) {
+        for (const auto& stream : state->streams) { stream->begin_anew(); }
+    }
+}
+
 MeterProvider::MeterProvider(MetricOptions options_) : options(std::move(options_)) {
     collected_at_ns.fill(std::numeric_limits<std::int64_t>::max());
 }

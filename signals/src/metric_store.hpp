@@ -169,6 +169,9 @@ struct Stream {
     /// For the collection (I3), after `last_total` and `changed_at_ns` have been brought up to date.
     void expire_idle(std::int64_t idle_since_ns) noexcept;
 
+    /// In a forked child, with `mutex`: every series is as new, whatever other threads were doing to it.
+    void begin_anew() noexcept;
+
 private:
     void show(Series& series) noexcept;
     void erase(Series& series) noexcept;
@@ -229,6 +232,11 @@ public:
     /// All streams now, in order of creation. Errors: std::bad_alloc.
     [[nodiscard]] std::vector<Stream*> streams() const;
     [[nodiscard]] std::vector<InstrumentState*> states() const;
+
+    // Around a fork. A child begins at zero: what was recorded before is its parent's to export.
+    void lock_for_fork() noexcept;
+    void unlock_after_fork() noexcept;
+    void begin_anew() noexcept;
 
 private:
     static constexpr std::size_t chunk_size = 256;

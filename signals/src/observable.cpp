@@ -1,6 +1,7 @@
 #include "observations.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/fork.hpp>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,24 @@ Registry& registry() {
     static Registry& instance = *new Registry;
     return instance;
 }
+
+// A child finds no callback amid a call.
+void before_fork(void*) noexcept {
+    registry().mutex.lock();
+    for (const auto& callback : registry().callbacks) { callback->calling.lock(); }
+}
+void after_fork(void*) noexcept {
+    for (const auto& callback : registry().callbacks) { callback->calling.unlock(); }
+    registry().mutex.unlock();
+}
+void after_fork_in_child(void*) noexcept {
+    for (const auto& callback : registry().callbacks) {
+        callback->under_way.store(false, std::memory_order_relaxed); // Its loop is the parent's.
+    }
+    after_fork(nullptr);
+}
+const ForkGuard callbacks_at_fork(
+    {ForkOrder::callbacks, nullptr, before_fork, after_fork, after_fork_in_child});
 
 void add(std::shared_ptr<Callback> callback) {
     Registry& known = registry();

@@ -24,6 +24,13 @@ std::string lowercase(std::string_view text) {
     return lower;
 }
 
+std::string_view trim(std::string_view text) {
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    while (!text.empty() && is_blank(text.front())) { text.remove_prefix(1); }
+    while (!text.empty() && is_blank(text.back())) { text.remove_suffix(1); }
+    return text;
+}
+
 std::string printable_url(std::string_view text) {
     // Everything before an '@' may be a password, even where the URL is too broken to say so.
     std::string shown;
@@ -50,9 +57,7 @@ std::optional<std::string> EnvironmentReader::text(const char* name) {
             fmt::format("{}: allowed is a value of up to 128 KiB; it counts as unset", name));
         return std::nullopt;
     }
-    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-    while (!trimmed.empty() && is_blank(trimmed.front())) { trimmed.remove_prefix(1); }
-    while (!trimmed.empty() && is_blank(trimmed.back())) { trimmed.remove_suffix(1); }
+    trimmed = trim(trimmed);
     if (trimmed.empty()) { return std::nullopt; }
     return std::string(trimmed);
 }
@@ -84,6 +89,12 @@ std::optional<std::int64_t> EnvironmentReader::integer_up_to(
     if (!asked || *asked <= most) { return asked; }
     report(name, *value, fmt::format("{}; {} is used", allowed, most));
     return most;
+}
+
+std::optional<std::chrono::milliseconds> EnvironmentReader::milliseconds_up_to(
+    const char* name, std::int64_t low, std::int64_t most) {
+    const auto ms = integer_up_to(name, low, most, " ms");
+    return ms ? std::optional(std::chrono::milliseconds(*ms)) : std::nullopt;
 }
 
 std::optional<std::int64_t> EnvironmentReader::number(
@@ -139,6 +150,35 @@ std::optional<std::string> EnvironmentReader::choice(
         return std::nullopt;
     }
     return lower;
+}
+
+std::optional<std::vector<std::string>> EnvironmentReader::choices(
+    const char* name, const std::vector<std::string_view>& allowed) {
+    const auto list = text(name);
+    if (!list) { return std::nullopt; }
+    std::vector<std::string> chosen;
+    bool none = false;
+    std::string_view rest = *list;
+    while (!rest.empty()) { // Bound: each turn takes one name off.
+        const auto comma = std::min(rest.find(','), rest.size());
+        auto one = lowercase(trim(rest.substr(0, comma)));
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+        if (one.empty()) { continue; }
+        if (one == "none") {
+            none = true;
+        } else if (std::find(allowed.begin(), allowed.end(), one) == allowed.end()) {
+            report(
+                name, one,
+                fmt::format(
+                    "allowed is a list of {}, or none; this name is ignored",
+                    fmt::join(allowed, ", ")));
+        } else if (std::find(chosen.begin(), chosen.end(), one) == chosen.end()) {
+            chosen.push_back(std::move(one));
+        }
+    }
+    if (none && !chosen.empty()) { report(name, *list, "none stands alone; the others are used"); }
+    if (chosen.empty() && !none) { return std::nullopt; }
+    return chosen;
 }
 
 void EnvironmentReader::report(

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/telemetry/options.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,8 @@
 #include <vector>
 
 namespace weft::detail {
+
+inline constexpr std::int64_t day_ms = 86'400'000;
 
 /// Typed reading of environment variables by the specification's rules: empty is unset, a bad value is one line and
 /// then unset, text is compared in any letter case.
@@ -31,11 +34,17 @@ public:
     /// `most`. Source: environment variable specification, "Type-specific guidance": integers of that size are valid.
     [[nodiscard]] std::optional<std::int64_t> integer_up_to(
         const char* name, std::int64_t low, std::int64_t most, std::string_view unit);
+    [[nodiscard]] std::optional<std::chrono::milliseconds> milliseconds_up_to(
+        const char* name, std::int64_t low, std::int64_t most);
     [[nodiscard]] std::optional<double> ratio(const char* name);
     /// A number from `low` to `high`; anything else is reported, and `fallback` taken, as it is when unset.
     [[nodiscard]] double number(const char* name, double low, double high, double fallback);
     /// One of `allowed`, lowercase.
     [[nodiscard]] std::optional<std::string> choice(
+        const char* name, const std::vector<std::string_view>& allowed);
+    /// A list of `allowed`, each once; empty for "none". A name that is not allowed is reported and left out alone; unset
+    /// if nothing is left.
+    [[nodiscard]] std::optional<std::vector<std::string>> choices(
         const char* name, const std::vector<std::string_view>& allowed);
 
     void report(
@@ -57,6 +66,8 @@ private:
 [[nodiscard]] Options read_options(
     const Environment& environment, std::vector<EnvironmentReader::Problem>& problems);
 
+/// Without blanks around it.
+[[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] std::string lowercase(std::string_view text);
 
 /// A URL, good or bad, for messages: what may be a password or a key is hidden.

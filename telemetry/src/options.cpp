@@ -1,8 +1,9 @@
 #include "environment.hpp"
+#include "metric_variables.hpp"
+#include "otlp_variables.hpp"
 #include "sampler_variables.hpp"
-#include "traces_sink.hpp"
+#include "signal_sink.hpp"
 
-#include <weft/exporters/url.hpp>
 #include <weft/telemetry/options.hpp>
 
 #include <fmt/format.h>
@@ -14,11 +15,12 @@
 namespace weft {
 namespace {
 
+using detail::day_ms;
 using detail::EnvironmentReader;
+using detail::trim;
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr std::int64_t int_max = std::numeric_limits<std::int32_t>::max();
-constexpr std::int64_t day_ms = 86'400'000;
 // The specification bounds the queue in records, ours is bounded in bytes: docs/decisions/0005.
 constexpr std::int64_t queue_bytes_per_record = 1024;
 // The ranges of BatchOptions.
@@ -42,13 +44,6 @@ std::optional<std::string> percent_decode(std::string_view text) {
         i += 2;
     }
     return out;
-}
-
-std::string_view trim(std::string_view text) {
-    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-    while (!text.empty() && is_blank(text.front())) { text.remove_prefix(1); }
-    while (!text.empty() && is_blank(text.back())) { text.remove_suffix(1); }
-    return text;
 }
 
 // Source: Resource SDK, "Specifying resource information via an environment variable": any error discards all of it.
@@ -133,16 +128,9 @@ void read_limits(EnvironmentReader& env, SpanLimits& limits) {
     read_limit(env, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits.link_attribute_count);
 }
 
-std::optional<Milliseconds> read_duration(
-    EnvironmentReader& env, const char* name, std::int64_t most_ms) {
-    const auto ms = env.integer_up_to(name, 0, most_ms, " ms");
-    if (!ms) { return std::nullopt; }
-    return Milliseconds(*ms);
-}
-
 void read_batch(EnvironmentReader& env, Options& options) {
     auto& batch = options.batch;
-    if (const auto delay = read_duration(env, "OTEL_BSP_SCHEDULE_DELAY", day_ms)) {
+    if (const auto delay = env.milliseconds_up_to("OTEL_BSP_SCHEDULE_DELAY", 0, day_ms)) {
         batch.delay = *delay;
     }
     const auto queue = env.integer_up_to(
@@ -159,82 +147,9 @@ void read_batch(EnvironmentReader& env, Options& options) {
         batch.records_max =
             static_cast<std::size_t>(std::min<std::int64_t>(*queue, BatchOptions().records_max));
     }
-    if (const auto timeout = read_duration(env, "OTEL_BSP_EXPORT_TIMEOUT", 7 * day_ms)) {
+    if (const auto timeout = env.milliseconds_up_to("OTEL_BSP_EXPORT_TIMEOUT", 0, 7 * day_ms)) {
         options.otlp.retry.max_elapsed =
             *timeout == Milliseconds(0) ? Milliseconds(7 * day_ms) : *timeout; // 0: no limit.
-    }
-}
-
-// The signal's own variable, else the general one.
-std::pair<const char*, std::optional<std::string>> either(
-    EnvironmentReader& env, const char* own, const char* general) {
-    if (auto value = env.text(own)) { return {own, std::move(value)}; }
-    return {general, env.text(general)};
-}
-
-struct Endpoint {
-    const char* variable;
-    std::string text;
-    UrlScheme scheme;
-};
-
-std::optional<Endpoint> read_endpoint(EnvironmentReader& env, const char* variable) {
-    auto text = env.text(variable);
-    if (!text) { return std::nullopt; }
-    const auto url = parse_url(*text);
-    if (!url) {
-        env.report(
-            variable, detail::printable_url(*text),
-            "allowed is an absolute http URL such as http://localhost:4318, without a user name; "
-            "it counts as unset");
-        return std::nullopt;
-    }
-    return Endpoint{variable, std::move(*text), url->scheme};
-}
-
-void read_endpoints(EnvironmentReader& env, Options& options) {
-    const auto general = read_endpoint(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
-    const auto own = read_endpoint(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-    if (general) { options.otlp.endpoint = general->text; }
-    if (own) { options.otlp.traces_endpoint = own->text; }
-    const auto& in_force = own ? own : general;
-    if (in_force && in_force->scheme == UrlScheme::https && detail::exports_traces(options)) {
-        env.report(
-            in_force->variable, detail::printable_url(in_force->text),
-            "https is not built in yet, allowed is an absolute http URL such as "
-            "http://localhost:4318; nothing is exported",
-            DiagnosticLevel::error);
-        options.traces_exporter = ExporterKind::none;
-    }
-}
-
-void read_otlp(EnvironmentReader& env, OtlpOptions& otlp) {
-    if (const auto [name, list] =
-            either(env, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
-        list) {
-        auto parsed = parse_header_list(*list);
-        otlp.headers = std::move(parsed.fields);
-        for (const auto& error : parsed.errors) {
-            env.report_line(fmt::format("{}: {}", name, error));
-        }
-    }
-    for (const char* name :
-         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"}) {
-        if (const auto choice = env.choice(name, {"none", "gzip", "zstd"})) {
-            otlp.compression = parse_compression(*choice).value_or(otlp.compression);
-            break;
-        }
-    }
-    for (const char* name : {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"}) {
-        if (const auto timeout = read_duration(env, name, day_ms)) {
-            otlp.timeout = *timeout;
-            break;
-        }
-    }
-    const auto [name, protocol] =
-        either(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
-    if (protocol && detail::lowercase(*protocol) != "http/protobuf") {
-        env.report(name, *protocol, "allowed is http/protobuf; that is used");
     }
 }
 
@@ -250,11 +165,11 @@ Options detail::read_options(
     read_propagators(env, options);
     read_limits(env, options.span_limits);
     read_batch(env, options);
-    read_otlp(env, options.otlp);
     if (const auto exporter = env.choice("OTEL_TRACES_EXPORTER", {"otlp", "none"})) {
         options.traces_exporter = *exporter == "none" ? ExporterKind::none : ExporterKind::otlp;
     }
-    read_endpoints(env, options);
+    detail::read_metrics(env, options);
+    detail::read_otlp(env, options);
     if (const auto level = env.text("OTEL_LOG_LEVEL"); level && !parse_diagnostic_level(*level)) {
         env.report(
             "OTEL_LOG_LEVEL", *level, "allowed is none, error, warn, info, debug; info is used");
@@ -285,32 +200,6 @@ Options options_from_env() {
     return options;
 }
 
-detail::TracesSink detail::traces_sink(const OtlpOptions& otlp) {
-    const bool own = !otlp.traces_endpoint.empty();
-    const auto& text = own ? otlp.traces_endpoint : otlp.endpoint;
-    const auto url = own ? otlp_signal_endpoint(text) : otlp_endpoint(text, Signal::traces);
-    TracesSink sink;
-    if (!url || url->scheme != UrlScheme::http) {
-        sink.problem = fmt::format(
-            "Options::otlp.{} is \"{}\": {}allowed is an absolute http URL such as "
-            "http://localhost:4318",
-            own ? "traces_endpoint" : "endpoint", printable(printable_url(text), 200),
-            url ? "https is not built in yet, " : "");
-        return sink;
-    }
-    sink.options.url = *url;
-    sink.options.headers = otlp.headers;
-    sink.options.compression = otlp.compression;
-    sink.options.compression_level = otlp.compression_level;
-    sink.options.timeout = otlp.timeout;
-    sink.options.connections = otlp.connections;
-    sink.options.retry = otlp.retry;
-    if (const auto problem = problem_in(sink.options); !problem.empty()) {
-        sink.problem = "Options::otlp." + problem;
-    }
-    return sink;
-}
-
 std::string problem_in(const Options& options) {
     if (options.threads < 1 || options.threads > 256) {
         return fmt::format("Options::threads is {}: allowed is 1 to 256", options.threads);
@@ -339,13 +228,19 @@ std::string problem_in(const Options& options) {
     }
     if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
+    if (auto problem = problem_in(options.metrics); !problem.empty()) { return problem; }
+    if (auto problem = problem_in(options.metric_reader); !problem.empty()) { return problem; }
     if (options.sink != nullptr) {
         return options.sink->connections() == 0
                    ? "Options::sink says connections() is 0: allowed is 1 or more"
                    : std::string();
     }
-    return detail::exports_traces(options) ? detail::traces_sink(options.otlp).problem
-                                           : std::string();
+    for (const auto signal : all_signals) {
+        if (!detail::exports(options, signal)) { continue; }
+        auto problem = detail::signal_sink(options.otlp, signal).problem;
+        if (!problem.empty()) { return problem; }
+    }
+    return {};
 }
 
 } // namespace weft

@@ -1,21 +1,22 @@
 #include "environment.hpp"
-#include "service_thread.hpp"
-#include "traces_sink.hpp"
+#include "exports.hpp"
+#include "metrics_pipeline.hpp"
+#include "signal_sink.hpp"
+#include "traces_pipeline.hpp"
 
-#include <weft/exporters/drain.hpp>
-#include <weft/exporters/otlp_http.hpp>
 #include <weft/runtime/clock.hpp>
 #include <weft/runtime/fork.hpp>
 #include <weft/runtime/spawn.hpp>
+#include <weft/signals/detail/meter_provider.hpp>
+#include <weft/signals/detail/span_processors.hpp>
 #include <weft/signals/detail/trace_provider.hpp>
+#include <weft/signals/metric_reader.hpp>
 #include <weft/telemetry/runtime.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
@@ -33,6 +34,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -81,32 +83,10 @@ Clock::time_point from_now(std::chrono::milliseconds within) noexcept {
     return now + std::clamp(within, std::chrono::milliseconds(0), most);
 }
 
-void add_producer_counts(const detail::TraceProvider& provider, Ledger& ledger) {
-    const auto add = [&](const std::atomic<std::uint64_t>& counter, DropReason reason) {
-        const auto count = counter.load(std::memory_order_relaxed); // An independent counter.
-        ledger.created += count;
-        ledger.dropped[static_cast<std::size_t>(reason)] += count;
-    };
-    add(provider.dropped_queue_full, DropReason::queue_full);
-    add(provider.dropped_record_too_large, DropReason::record_too_large);
-    add(provider.dropped_after_shutdown, DropReason::shutdown);
-    add(provider.dropped_no_memory, DropReason::encode_failed);
-}
-
 void housekeeping() {
     check_clock();
     refresh_wall_offset();
     detail::finish_ended_chains();
-}
-
-// For a runtime without a drain, which would do it. Ends with its io_context.
-asio::awaitable<void> keep_house() {
-    asio::steady_timer timer(co_await asio::this_coro::executor);
-    for (;;) {
-        timer.expires_after(std::chrono::seconds(1));
-        co_await timer.async_wait(asio::use_awaitable);
-        housekeeping();
-    }
 }
 
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
@@ -152,15 +132,7 @@ void run_on_threads(unsigned threads, const std::function<void()>& work) {
     for (auto& thread : others) { thread.join(); }
 }
 
-// What exports, in the process that made it: a thread, a drain, its connections. A forked child has neither the thread nor
-// a right to the connections, and leaves all of it behind, unfreed, for it may have been in the middle of anything.
-struct Exports {
-    detail::ServiceThread service;
-    std::unique_ptr<Drain> drain; // Null: nothing is exported. Destroyed before its executor.
-    std::future<void> drained;    // Of what runs on the service's thread; nobody waits for it.
-    bool is_started = false;      // Drain or housekeeping run. False: run() alone has a use for the thread.
-    Exports* next_inherited = nullptr;
-};
+using detail::Exports;
 
 // Left behind by forks. Reachable from here, so that leak checkers see the intent.
 constinit Exports* inherited_exports = nullptr; // Guarded by detail::lifecycle_mutex().
@@ -181,10 +153,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         const Resource resource = make_resource(options);
         service_name = resource.text("service.name");
-        if (detail::exports_traces(options) ||
-            (!options.disabled && !options.span_processors.empty())) {
-            start_traces(resource);
-        }
+        start(resource);
         // Telemetry off or not: what comes in is passed on. Last, for a constructor that throws claims nothing.
         if (options.make_default) { claim_propagators(this, options.propagators); }
     }
@@ -192,66 +161,73 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    void start_traces(const Resource& resource) {
+    // What is wanted: providers, which take what the program makes, then what exports it.
+    void start(const Resource& resource) {
+        const bool traces = detail::exports(options, Signal::traces) ||
+                            (!options.disabled && !options.span_processors.empty());
+        const bool metrics = detail::exports(options, Signal::metrics);
+        if (!traces && !metrics) { return; }
         calibrate_clock();
         auto made = std::make_unique<Exports>();
-        const bool exports_records = detail::exports_traces(options);
-        std::shared_ptr<Sink> sink;
-        if (exports_records) { sink = make_sink(*made); }
-        auto processors = options.span_processors.empty()
-                              ? nullptr
-                              : std::make_unique<detail::SpanProcessors>(
-                                    options.span_processors, exports_records);
-        provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
-            options.sampler, options.span_limits, options.batch.queue_bytes, options.batch.shards,
-            std::move(processors)));
-        provider->id_generator = options.id_generator;
-        start_drain(*made, resource, std::move(sink));
+        if (traces) {
+            auto processors = options.span_processors.empty()
+                                  ? nullptr
+                                  : std::make_unique<detail::SpanProcessors>(
+                                        options.span_processors,
+                                        detail::exports(options, Signal::traces));
+            provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
+                options.sampler, options.span_limits, options.batch.queue_bytes,
+                options.batch.shards, std::move(processors)));
+            provider->id_generator = options.id_generator;
+        }
+        if (metrics) { meters = &detail::make_meter_provider(options.metrics); }
+        start_pipelines(*made, resource);
         exports = std::move(made);
-        provider->gate.set_owner(
-            this, [](void* self) noexcept { return static_cast<State*>(self)->start_in_child(); });
-        if (options.make_default) {
+        if (provider != nullptr) {
+            provider->gate.set_owner(this, [](void* self) noexcept {
+                return static_cast<State*>(self)->start_in_child();
+            });
+        }
+        if (options.make_default) { make_default(); }
+    }
+
+    void make_default() noexcept {
+        if (provider != nullptr) {
             detail::TraceProvider* nobody = nullptr;
             // release: publishes the provider to Tracer::provider's acquire. Fails, harmlessly, behind another runtime.
             detail::default_provider.compare_exchange_strong(
                 nobody, provider, std::memory_order_release, std::memory_order_relaxed);
         }
+        if (meters != nullptr) { (void)detail::claim_default(*meters); }
     }
 
-    std::shared_ptr<Sink> make_sink(Exports& to) {
-        if (options.sink != nullptr) { return options.sink; }
-        auto sink = OtlpHttpSink::create(
-            to.service.io_context().get_executor(), detail::traces_sink(options.otlp).options,
-            diagnostics());
-        if (!sink) {
-            throw std::invalid_argument(fmt::format(
-                "Options::otlp.endpoint is \"{}\": {}", options.otlp.endpoint,
-                sink.error().message()));
+    void start_pipelines(Exports& to, const Resource& resource) {
+        std::function<void()> house = &housekeeping; // For the first: it is done once.
+        const auto setup = [&] {
+            return detail::PipelineSetup{
+                .executor = to.service.io_context().get_executor(),
+                .options = options,
+                .resource = {resource.encoded(), resource.schema_url},
+                .housekeeping = std::exchange(house, nullptr)};
+        };
+        if (provider != nullptr) {
+            to.pipeline(Signal::traces) =
+                std::make_shared<detail::TracesPipeline>(setup(), *provider);
         }
-        return std::shared_ptr<Sink>(std::move(*sink));
-    }
-
-    // Without a sink, for span processors alone, only the housekeeping.
-    void start_drain(Exports& to, const Resource& resource, std::shared_ptr<Sink> sink) {
+        if (meters != nullptr) {
+            const auto reader = std::make_shared<MetricReader>(*meters, reader_options());
+            to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
+                setup(), [reader](MetricVisitor& visitor) { return reader->collect(visitor); });
+        }
         to.is_started = true;
-        if (sink == nullptr) {
-            to.drained =
-                asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
-            return;
-        }
-        auto drain = std::make_unique<Drain>(Drain::Setup{
-            .executor = to.service.io_context().get_executor(),
-            .signal = Signal::traces,
-            .queue = provider->queue,
-            .resource = {resource.encoded(), resource.schema_url},
-            .sink = std::move(sink),
-            .batch = options.batch,
-            .producer_counts = [p = provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
-            .housekeeping = &housekeeping,
-            .log = diagnostics(),
-            .tail = options.tail_sampling});
-        to.drained = asio::co_spawn(to.service.io_context(), drain->run(), asio::use_future);
-        to.drain = std::move(drain);
+    }
+
+    // Callbacks that are late are left out before the whole collection is.
+    [[nodiscard]] MetricReaderOptions reader_options() const {
+        return {
+            .temporality = options.metric_reader.temporality,
+            .exponential_histograms = options.metric_reader.exponential_histograms,
+            .callback_timeout = options.metric_reader.timeout / 10 * 9};
     }
 
     // In a forked child, when its first span ends or somebody waits for it: new thread, connections and resource, for
@@ -259,25 +235,26 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     bool start_in_child() noexcept {
         try {
             if (exports == nullptr) { exports = std::make_unique<Exports>(); }
-            if (!exports->is_started) {
-                start_drain(
-                    *exports, make_resource(options),
-                    detail::exports_traces(options) ? make_sink(*exports) : nullptr);
-            }
+            if (!exports->is_started) { start_pipelines(*exports, make_resource(options)); }
             return true;
         } catch (...) { return false; }
     }
 
     [[nodiscard]] bool is_started() const noexcept { return exports && exports->is_started; }
 
+    // In a forked child that has not started: whether a flush must.
+    [[nodiscard]] bool has_something_to_export() const noexcept {
+        if (meters != nullptr) { return true; }
+        return provider != nullptr &&
+               (provider->queue.records_accepted() != 0 || provider->processors != nullptr);
+    }
+
     // What exports in this process. Null: nothing is to be exported, be it that telemetry is off, or that this is a
     // forked child without a span of its own.
     Exports* exporting() {
         std::unique_lock lock(detail::lifecycle_mutex());
         const bool started =
-            is_started() || provider == nullptr ||
-            (provider->queue.records_accepted() == 0 && provider->processors == nullptr) ||
-            start_in_child();
+            is_started() || !has_something_to_export() || start_in_child();
         Exports* const found = is_started() ? exports.get() : nullptr;
         lock.unlock();
         if (!started) { detail::report_failed_start(); }
@@ -287,7 +264,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // As above, for run(), which has a use for the thread alone. Errors: std::system_error.
     Exports& require_exports() {
         const std::lock_guard lock(detail::lifecycle_mutex());
-        if (provider != nullptr) {
+        if (provider != nullptr || meters != nullptr) {
             (void)start_in_child();
         } // Again at the first flush, if need be.
         if (exports == nullptr) { exports = std::make_unique<Exports>(); }
@@ -320,52 +297,37 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         inherited_exports = self.exports.release();
     }
 
-    [[nodiscard]] Ledger ledger() {
+    [[nodiscard]] Ledger ledger(Signal signal) {
         {
             const std::lock_guard lock(detail::lifecycle_mutex());
-            if (is_started() && exports->drain) { return exports->drain->ledger(); }
+            if (is_started()) {
+                const auto& pipeline = exports->pipeline(signal);
+                return pipeline ? pipeline->ledger() : Ledger{};
+            }
         }
         Ledger ledger;
-        if (provider == nullptr) { return ledger; }
+        if (provider == nullptr || signal != Signal::traces) { return ledger; }
         ledger.created = ledger.queued = provider->queue.records_accepted();
-        add_producer_counts(*provider, ledger);
+        detail::add_producer_counts(*provider, ledger);
         return ledger;
     }
 
     // The answer of a flush or shutdown where nothing exports.
     [[nodiscard]] FlushReport report_without_exports() {
-        const auto pending = ledger().queued;
+        const auto pending = ledger(Signal::traces).queued;
         return {.complete = pending == 0, .pending = pending};
     }
 
-    // From now on spans of this runtime go nowhere. True for the first caller.
-    bool close() noexcept {
-        if (provider == nullptr) { return false; }
+    // From now on what the program makes goes nowhere. Metrics: what has been recorded is still collected.
+    void close() noexcept {
+        if (meters != nullptr) { detail::close(*meters); }
+        if (provider == nullptr) { return; }
         detail::finish_ended_chains();
         auto* self = provider;
         // relaxed on both: a late reader finds a provider that says "closed".
         detail::default_provider.compare_exchange_strong(
             self, nullptr, std::memory_order_relaxed, std::memory_order_relaxed);
-        return provider->gate.close();
-    }
-
-    // Both on the export thread. Processors first: what they are told may still lead to spans.
-    asio::awaitable<FlushReport> flush_here(Exports& from, TimePoint deadline) {
-        detail::finish_ended_chains();
-        auto* processors = provider->processors.get();
-        const bool processed = processors == nullptr || processors->force_flush(deadline);
-        FlushReport report{.complete = true};
-        if (from.drain) { report = co_await from.drain->flush(deadline); }
-        report.complete = report.complete && processed;
-        co_return report;
-    }
-    asio::awaitable<FlushReport> shutdown_here(Exports& from, TimePoint deadline) {
-        auto* processors = provider->processors.get();
-        const bool processed = processors == nullptr || processors->shutdown(deadline);
-        FlushReport report{.complete = true};
-        if (from.drain) { report = co_await from.drain->shutdown(deadline); }
-        report.complete = report.complete && processed;
-        co_return report;
+        provider->gate.close();
     }
 
     // The work keeps its own deadline; the bound here is for an export thread that is not there any more.
@@ -376,8 +338,13 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         const bool answers = deadline > TimePoint::max() - patience ||
                              report.wait_until(deadline + patience) == std::future_status::ready;
         if (answers) { return report.get(); }
-        const Ledger ledger = from.drain ? from.drain->ledger() : Ledger{};
-        return FlushReport{.complete = false, .pending = ledger.queued + ledger.in_flight};
+        FlushReport late;
+        for (const auto& pipeline : from.pipelines) {
+            if (!pipeline) { continue; }
+            const Ledger ledger = pipeline->ledger();
+            late.pending += ledger.queued + ledger.in_flight;
+        }
+        return late;
     }
 
     void begin_stop() {
@@ -443,7 +410,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     std::unique_ptr<asio::io_context> owned;
     asio::io_context& context;
     Host host;
-    detail::TraceProvider* provider = nullptr;
+    detail::TraceProvider* provider = nullptr; // Null: no traces.
+    detail::MeterProvider* meters = nullptr;   // Null: no metrics.
     std::unique_ptr<Exports> exports; // Guarded by detail::lifecycle_mutex(); stays until the end.
     // The program's loop:
     static constexpr std::array<int, 2> stop_signals{SIGINT, SIGTERM};
@@ -463,18 +431,18 @@ Runtime::Runtime(asio::io_context& context, Options options)
     : state_(std::make_shared<State>(&context, std::move(options))) {}
 
 Runtime::~Runtime() {
-    if (state_->provider == nullptr) { return; }
+    if (state_->provider == nullptr && state_->meters == nullptr) { return; }
     try {
         (void)shutdown_blocking(state_->options.shutdown_timeout); // At once if somebody has.
     } catch (...) {} // No memory to ask for it: what is left is lost with the process.
-    state_->provider->gate.set_owner(nullptr, nullptr);
+    if (state_->provider != nullptr) { state_->provider->gate.set_owner(nullptr, nullptr); }
     std::unique_ptr<Exports> last;
     {
         const std::lock_guard lock(detail::lifecycle_mutex());
         last = std::move(state_->exports);
     }
     last.reset(); // Joins: nothing drains any more.
-    state_->provider->queue.discard();
+    if (state_->provider != nullptr) { state_->provider->queue.discard(); }
 }
 
 asio::io_context& Runtime::io_context() noexcept { return state_->context; }
@@ -487,6 +455,11 @@ const std::string& Runtime::service_name() const noexcept { return state_->servi
 Tracer Runtime::tracer(
     std::string_view name, std::string_view version, std::string_view schema_url) const noexcept {
     return Tracer(name, version, schema_url).bound_to(state_->provider);
+}
+
+Meter Runtime::meter(
+    std::string_view name, std::string_view version, std::string_view schema_url) const noexcept {
+    return Meter(name, version, schema_url).bound_to(state_->meters);
 }
 
 int Runtime::run() {
@@ -527,7 +500,7 @@ Task<FlushReport> Runtime::flush(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), state_->flush_here(*from, deadline),
+        from->service.io_context(), detail::flush_all(from->pipelines, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -536,7 +509,7 @@ Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), state_->shutdown_here(*from, deadline),
+        from->service.io_context(), detail::shutdown_all(from->pipelines, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -553,7 +526,7 @@ Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
     if (from == nullptr) { return state_->report_without_exports(); }
     if (from->service.is_current()) { return make_error_code(Errc::wrong_thread); }
     const auto deadline = from_now(within);
-    return State::wait_for(*from, state_->flush_here(*from, deadline), deadline);
+    return State::wait_for(*from, detail::flush_all(from->pipelines, deadline), deadline);
 }
 
 Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
@@ -565,10 +538,15 @@ Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within)
     if (from == nullptr) { from = state_->exporting(); }
     if (from == nullptr) { return state_->report_without_exports(); }
     const auto deadline = from_now(within);
-    return State::wait_for(*from, state_->shutdown_here(*from, deadline), deadline);
+    return State::wait_for(*from, detail::shutdown_all(from->pipelines, deadline), deadline);
 }
 
-Ledger Runtime::ledger() const { return state_->ledger(); }
+Ledger Runtime::ledger(Signal signal) const { return state_->ledger(signal); }
+
+std::vector<CardinalityReport> Runtime::metric_cardinality() const {
+    return state_->meters != nullptr ? detail::cardinality(*state_->meters)
+                                     : std::vector<CardinalityReport>{};
+}
 
 std::string Runtime::ledger_json() const {
     std::string name; // The one field that is not ours: keep the line valid JSON.
@@ -576,7 +554,12 @@ std::string Runtime::ledger_json() const {
         if (c == '"' || c == '\\') { name += '\\'; }
         name += c;
     }
-    return fmt::format("{{\"service\": \"{}\", \"spans\": {}}}", name, ledger().to_json());
+    std::string metrics; // Absent where there is no such signal.
+    if (state_->meters != nullptr) {
+        metrics = fmt::format(", \"metrics\": {}", ledger(Signal::metrics).to_json());
+    }
+    return fmt::format(
+        "{{\"service\": \"{}\", \"spans\": {}{}}}", name, ledger().to_json(), metrics);
 }
 
 } // namespace weft

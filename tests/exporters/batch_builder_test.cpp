@@ -178,6 +178,20 @@ TYPED_TEST(BatchBuilderTest, AnEmptyResourceAndScopeAreStillThere) {
     EXPECT_EQ(request.resource_spans(0).scope_spans(0).spans_size(), 1);
 }
 
+TEST(BatchBuilder, CountsWhatARecordHoldsAndNotTheRecord) {
+    const auto field = span_field("n", 1);
+    BatchBuilder builder(Signal::traces, some_resource());
+    for (const std::uint32_t items : {1u, 40u, 400'000u}) {
+        Record record;
+        record.header.items = items;
+        record.body = std::as_bytes(std::span(field));
+        builder.add(record);
+    }
+    EXPECT_EQ(builder.records(), 400'041u);
+    EXPECT_EQ(builder.finish()->records, 400'041u);
+    EXPECT_TRUE(builder.empty());
+}
+
 TEST(BatchBuilder, ClearForgetsWhatWasCollected) {
     BatchBuilder builder(Signal::traces, some_resource());
     add(builder, span_field("lost", 2), scope_number(3));

@@ -75,5 +75,28 @@ TEST(DropReason, HasADistinctSnakeCaseNameForEachValue) {
     EXPECT_EQ(name(static_cast<DropReason>(drop_reason_count)), "unknown");
 }
 
+TEST(Ledger, AReportIsTheDifferenceAndWhatIsStillPending) {
+    Ledger before;
+    before.exported = 10;
+    before.rejected = 1;
+    before.dropped[1] = 3;
+    before.queued = 50;
+    Ledger after = before;
+    after.exported += 7;
+    after.rejected += 2;
+    after.dropped[2] += 4;
+    after.queued = 5;
+    after.in_flight = 6;
+
+    const auto report = report_since(before, after, true);
+
+    EXPECT_TRUE(report.complete);
+    EXPECT_EQ(report.exported, 7u);
+    EXPECT_EQ(report.rejected, 2u);
+    EXPECT_EQ(report.dropped, 4u);
+    EXPECT_EQ(report.pending, 11u);
+    EXPECT_FALSE(report_since(before, after, false).complete);
+}
+
 } // namespace
 } // namespace weft

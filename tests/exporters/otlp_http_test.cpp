@@ -218,6 +218,13 @@ TEST_F(OtlpHttpSinkTest, AsksForTheEndpointWhenAnAnswerIsNoOtlpServers) {
             "OTEL_EXPORTER_OTLP_ENDPOINT"));
     }
     messages.clear();
+    server.script({answer(404)});
+    auto metrics = *make_batch();
+    metrics.signal = Signal::metrics;
+    send(std::make_shared<const Batch>(metrics));
+    EXPECT_TRUE(reported("/v1/metrics is appended to OTEL_EXPORTER_OTLP_ENDPOINT, but not to "
+                         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"));
+    messages.clear();
     server.script({answer(400)});
     send();
     EXPECT_FALSE(reported("endpoint?"));

@@ -193,6 +193,7 @@ void expect_contents(const trace::Span& found, const ModelSpan& model) {
 }
 
 void expect_header(const RecordHeader& header, const ModelSpan& model) {
+    EXPECT_EQ(header.items, 1u);
     EXPECT_EQ(header.scope, model.scope);
     EXPECT_EQ(header.trace_id, model.self.trace_id);
     EXPECT_EQ(header.span_id, model.self.span_id);

@@ -36,13 +36,22 @@ using Fields = std::map<std::string, std::string>;
     const auto& limits = options.span_limits;
     const auto& otlp = options.otlp;
     const auto& batch = options.batch;
-    std::string headers;
-    for (const auto& header : otlp.headers) { headers += header.name + ": " + header.value + "\n"; }
+    const auto text_of = [](const std::vector<HeaderField>& headers) {
+        std::string text;
+        for (const auto& header : headers) { text += header.name + ": " + header.value + "\n"; }
+        return text;
+    };
     std::string propagators;
     for (const auto propagator : options.propagators) {
         propagators += std::string(name(propagator)) + " ";
     }
     const auto number = [](auto value) { return std::to_string(value); };
+    const auto compression = [](Compression value) { return std::string(name(value)); };
+    const auto milliseconds = [](auto value) { return std::to_string(value.count()); };
+    const auto own_text = [](const auto& own, const auto& text) {
+        return own ? text(*own) : std::string("as for all");
+    };
+    const auto& reader = options.metric_reader;
     return {
         {"disabled", number(options.disabled)},
         {"service_name", options.service_name},
@@ -59,7 +68,21 @@ using Fields = std::map<std::string, std::string>;
         {"traces_exporter", options.traces_exporter == ExporterKind::none ? "none" : "otlp"},
         {"endpoint", otlp.endpoint},
         {"traces_endpoint", otlp.traces_endpoint},
-        {"headers", headers},
+        {"metrics_exporter", options.metrics_exporter == ExporterKind::none ? "none" : "otlp"},
+        {"metrics_endpoint", otlp.metrics_endpoint},
+        {"headers", text_of(otlp.headers)},
+        {"traces_headers", own_text(otlp.traces.headers, text_of)},
+        {"metrics_headers", own_text(otlp.metrics.headers, text_of)},
+        {"traces_compression", own_text(otlp.traces.compression, compression)},
+        {"metrics_compression", own_text(otlp.metrics.compression, compression)},
+        {"traces_timeout", own_text(otlp.traces.timeout, milliseconds)},
+        {"metrics_timeout", own_text(otlp.metrics.timeout, milliseconds)},
+        {"interval", number(reader.interval.count())},
+        {"collection_timeout", number(reader.timeout.count())},
+        {"temporality", number(static_cast<int>(reader.temporality))},
+        {"exponential_histograms", number(reader.exponential_histograms)},
+        {"points_max", number(reader.points_max)},
+        {"exemplar_filter", number(static_cast<int>(options.metrics.exemplar_filter))},
         {"compression", std::string(name(otlp.compression))},
         {"timeout", number(otlp.timeout.count())},
         {"connections", number(otlp.connections)},
@@ -117,6 +140,17 @@ inline const std::vector<std::string>& known_variables() {
         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+        "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
     };
     return names;
 }

@@ -220,6 +220,20 @@ TEST(OptionsProblem, NamesTheFieldAndWhatIsAllowed) {
         problem_after([](auto& o) { o.otlp.traces_endpoint = "ftp://h"; }),
         HasSubstr("otlp.traces_endpoint"));
     EXPECT_THAT(
+        problem_after([](auto& o) { o.otlp.metrics_endpoint = "ftp://h"; }),
+        HasSubstr("otlp.metrics_endpoint"));
+    EXPECT_THAT(
+        problem_after([](auto& o) { o.otlp.metrics.timeout = -1ms; }),
+        HasSubstr("Options::otlp.metrics.timeout is -1 ms"));
+    EXPECT_THAT(
+        problem_after([](auto& o) {
+            o.otlp.traces.headers = std::vector<HeaderField>{{"content-length", "s3cret"}};
+        }),
+        AllOf(HasSubstr("Options::otlp.traces.headers"), ::testing::Not(HasSubstr("s3cret"))));
+    EXPECT_THAT(
+        problem_after([](auto& o) { o.metric_reader.interval = 0ms; }),
+        HasSubstr("PeriodicReaderOptions::interval is 0 ms"));
+    EXPECT_THAT(
         problem_after([](auto& o) { o.otlp.connections = 0; }),
         HasSubstr("Options::otlp.connections is 0: allowed is 1 to 64"));
     EXPECT_THAT(problem_after([](auto& o) { o.otlp.connections = 65; }), HasSubstr("connections"));
@@ -240,6 +254,7 @@ TEST(OptionsProblem, NamesTheFieldAndWhatIsAllowed) {
 
 TEST(OptionsProblem, IsNoneForAnEndpointThatIsNotUsed) {
     Options options;
+    options.metrics_exporter = ExporterKind::none;
     options.otlp.endpoint = "nowhere";
     options.otlp.traces_endpoint = "http://h/v1/traces";
     EXPECT_EQ(problem_in(options), "");
@@ -247,6 +262,7 @@ TEST(OptionsProblem, IsNoneForAnEndpointThatIsNotUsed) {
     options.traces_exporter = ExporterKind::none;
     EXPECT_EQ(problem_in(options), "");
     options.traces_exporter = ExporterKind::otlp;
+    options.metrics_exporter = ExporterKind::otlp;
     options.disabled = true;
     EXPECT_EQ(problem_in(options), "");
 }

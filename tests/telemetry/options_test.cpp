@@ -1,4 +1,5 @@
 #include "options_fixture.hpp"
+#include "signal_sink.hpp"
 
 #include <weft/telemetry/options.hpp>
 
@@ -84,18 +85,46 @@ TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
          {{"endpoint", "http://c:4318/base"}}},
         {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1]:5/x"}},
          {{"traces_endpoint", "http://[::1]:5/x"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m/x"}},
+         {{"metrics_endpoint", "http://m/x"}}},
         {{{"OTEL_EXPORTER_OTLP_HEADERS", "a=1, b = two%20words "}},
          {{"headers", "a: 1\nb: two words\n"}}},
-        {{{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1"}}, {{"headers", "a: 1\n"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1"}}, {{"traces_headers", "a: 1\n"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "b=2,c=3"}},
+         {{"metrics_headers", "b: 2\nc: 3\n"}}},
         {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"}}, {{"compression", "gzip"}}},
         {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "none"}}, {}},
-        {{{"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"}}, {{"compression", "zstd"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"}}, {{"traces_compression", "zstd"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "None"}}, {{"metrics_compression", "none"}}},
         {{{"OTEL_EXPORTER_OTLP_TIMEOUT", "2500"}}, {{"timeout", "2500"}}},
-        {{{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"}}, {{"timeout", "0"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"}}, {{"traces_timeout", "0"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "77"}}, {{"metrics_timeout", "77"}}},
         {{{"OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/protobuf"}}, {}},
         {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}}, {}},
         {{{"OTEL_TRACES_EXPORTER", "None"}}, {{"traces_exporter", "none"}}},
         {{{"OTEL_TRACES_EXPORTER", "otlp"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"}}, {}},
+        {{{"OTEL_METRICS_EXPORTER", "None"}}, {{"metrics_exporter", "none"}}},
+        {{{"OTEL_METRICS_EXPORTER", "otlp"}}, {}},
+        {{{"OTEL_METRICS_EXPORTER", " OTLP , ,otlp"}}, {}},
+        {{{"OTEL_METRICS_EXPORTER", " none,"}}, {{"metrics_exporter", "none"}}},
+        {{{"OTEL_METRICS_EXPORTER", ","}}, {}},
+        {{{"OTEL_METRIC_EXPORT_INTERVAL", "1000"}}, {{"interval", "1000"}}},
+        {{{"OTEL_METRIC_EXPORT_TIMEOUT", "500"}}, {{"collection_timeout", "500"}}},
+        {{{"OTEL_METRIC_EXPORT_TIMEOUT", "0"}}, {{"collection_timeout", "86400000"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"}}, {{"temporality", "1"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory"}},
+         {{"temporality", "2"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "CUMULATIVE"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+           "base2_exponential_bucket_histogram"}},
+         {{"exponential_histograms", "1"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+           "Explicit_Bucket_Histogram"}},
+         {}},
+        {{{"OTEL_METRICS_EXEMPLAR_FILTER", "always_on"}}, {{"exemplar_filter", "1"}}},
+        {{{"OTEL_METRICS_EXEMPLAR_FILTER", "ALWAYS_OFF"}}, {{"exemplar_filter", "2"}}},
+        {{{"OTEL_METRICS_EXEMPLAR_FILTER", "trace_based"}}, {}},
         {{{"OTEL_LOG_LEVEL", "DEBUG"}}, {}},
         {{{"OTEL_LOG_LEVEL", "none"}}, {}},
     };
@@ -125,6 +154,12 @@ TEST(OptionsFromEnv, WithoutVariablesGivesTheDefaults) {
     EXPECT_EQ(options.otlp.endpoint, "http://localhost:4318");
     EXPECT_EQ(options.otlp.timeout.count(), 10000);
     EXPECT_EQ(options.traces_exporter, ExporterKind::otlp);
+    EXPECT_EQ(options.metrics_exporter, ExporterKind::otlp);
+    EXPECT_EQ(options.metric_reader.interval.count(), 60000);
+    EXPECT_EQ(options.metric_reader.timeout.count(), 30000);
+    EXPECT_EQ(options.metric_reader.temporality, TemporalityPreference::cumulative);
+    EXPECT_FALSE(options.metric_reader.exponential_histograms);
+    EXPECT_EQ(options.metrics.exemplar_filter, ExemplarFilter::trace_based);
     EXPECT_EQ(problem_in(options), "");
 }
 
@@ -141,7 +176,7 @@ TEST(OptionsFromEnv, AnEmptyOrBlankVariableCountsAsUnset) {
 TEST(OptionsFromEnv, LeavesUnknownVariablesAlone) {
     const auto [options, problems] = read(
         {{"OTEL_FUTURE_THING", "whatever"},
-         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "nonsense"},
+         {"OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT", "nonsense"},
          {"OTEL_CPP_X", "1"},
          {"PATH", "/bin"}});
     EXPECT_THAT(changes(options), IsEmpty());
@@ -174,6 +209,16 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", {"deflate"}, "none, gzip, zstd"},
         {"OTEL_EXPORTER_OTLP_PROTOCOL", {"grpc", "http/json", "http"}, "http/protobuf"},
         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", {"grpc"}, "http/protobuf"},
+        {"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", {"lz4"}, "none, gzip, zstd"},
+        {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", {"grpc"}, "http/protobuf"},
+        {"OTEL_METRICS_EXPORTER", {"statsd", "oltp"}, "a list of otlp, or none"},
+        {"OTEL_METRICS_EXEMPLAR_FILTER", {"on", "true"}, "trace_based, always_on, always_off"},
+        {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+         {"low_memory", "1"},
+         "cumulative, delta, lowmemory"},
+        {"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+         {"exponential", "explicit"},
+         "explicit_bucket_histogram, base2_exponential_bucket_histogram"},
         {"OTEL_TRACES_EXPORTER", {"zipkin", "otlp,console", "otlp/stdout"}, "otlp, none"},
         {"OTEL_LOG_LEVEL", {"loud", "7"}, "none, error, warn, info, debug"},
         {"OTEL_RESOURCE_ATTRIBUTES",
@@ -186,12 +231,17 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
           "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
           "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
           "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT",
-          "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"}) {
+          "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+          "OTEL_METRIC_EXPORT_TIMEOUT"}) {
         cases.push_back({name, bad_numbers, "0 to "});
     }
+    cases.push_back({"OTEL_METRIC_EXPORT_INTERVAL", bad_numbers, "1 to "});
+    cases.push_back({"OTEL_METRIC_EXPORT_INTERVAL", {"0"}, "1 to 86400000 ms"});
     cases.push_back({"OTEL_BSP_MAX_QUEUE_SIZE", bad_numbers, "1 to "});
     cases.push_back({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", bad_numbers, "1 to "});
-    for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
+    for (const char* name :
+         {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"}) {
         cases.push_back(
             {name,
              {"localhost:4318", "ftp://host/", "http://", "/v1/traces", "http://h:99999",
@@ -258,11 +308,55 @@ TEST(OptionsFromEnv, TheSignalsOwnVariableWins) {
         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"},
         {"OTEL_EXPORTER_OTLP_TIMEOUT", "1"},
         {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2"},
-        {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, // Meant for somebody else's traces.
+        {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, // Meant for somebody else's telemetry.
         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"},
+        {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"},
+        {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "theirs=1"},
     });
-    EXPECT_EQ(changes(options), (Fields{{"headers", "own: 1\n"}, {"timeout", "2"}}));
+    EXPECT_EQ(
+        changes(options), (Fields{
+                              {"headers", "general: 1\n"},
+                              {"traces_headers", "own: 1\n"},
+                              {"metrics_headers", "theirs: 1\n"},
+                              {"compression", "gzip"},
+                              {"traces_compression", "none"},
+                              {"timeout", "1"},
+                              {"traces_timeout", "2"}}));
     EXPECT_THAT(problems, IsEmpty());
+    const auto traces = detail::signal_sink(options.otlp, Signal::traces).options;
+    EXPECT_EQ(traces.headers.at(0).name, "own");
+    EXPECT_EQ(traces.headers.size(), 1u);
+    EXPECT_EQ(traces.compression, Compression::none);
+    EXPECT_EQ(traces.timeout.count(), 2);
+    const auto metrics = detail::signal_sink(options.otlp, Signal::metrics).options;
+    EXPECT_EQ(metrics.headers.at(0).name, "theirs");
+    EXPECT_EQ(metrics.compression, Compression::gzip);
+    EXPECT_EQ(metrics.timeout.count(), 1);
+    EXPECT_EQ(metrics.url.target, "/v1/metrics");
+}
+
+TEST(OptionsFromEnv, AProtocolOfASignalIsOneLineAndTheGeneralOneAnother) {
+    auto result = read({{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}});
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_PROTOCOL=")));
+    result = read(
+        {{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"},
+         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}});
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_PROTOCOL=")))
+        << "metrics would have used it";
+}
+
+TEST(OptionsFromEnv, LeavesAnUnknownMetricsExporterOutAloneAndNamesIt) {
+    auto result = read({{"OTEL_METRICS_EXPORTER", "statsd,otlp"}});
+    EXPECT_THAT(changes(result.options), IsEmpty());
+    EXPECT_THAT(
+        result.problems,
+        ElementsAre(AllOf(HasSubstr("OTEL_METRICS_EXPORTER=\"statsd\""), HasSubstr("ignored"))));
+    result = read({{"OTEL_METRICS_EXPORTER", "none,otlp"}});
+    EXPECT_THAT(changes(result.options), IsEmpty());
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("none stands alone")));
+    result = read({{"OTEL_METRICS_EXPORTER", "statsd,none"}});
+    EXPECT_EQ(result.options.metrics_exporter, ExporterKind::none);
+    EXPECT_EQ(result.problems.size(), 1u);
 }
 
 TEST(OptionsFromEnv, ABadVariableOfTheSignalsLeavesTheGeneralOneInForce) {
@@ -453,14 +547,24 @@ TEST(OptionsFromEnv, KeepsALineOneLineWhateverTheValue) {
 
 // TLS is not built in yet: the program runs, nothing is exported, and one line says why.
 TEST(OptionsFromEnv, AnHttpsEndpointIsOneLineAndNoExport) {
-    for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
+    struct Case {
+        std::string name;
+        std::string words;
+        ExporterKind traces;
+        ExporterKind metrics;
+    };
+    using enum ExporterKind;
+    for (const auto& [name, words, traces, metrics] :
+         {Case{"OTEL_EXPORTER_OTLP_ENDPOINT", "no traces and no metrics are exported", none, none},
+          Case{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "; no traces are exported", none, otlp},
+          Case{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "; no metrics are exported", otlp, none}}) {
         const auto [options, problems] = read({{name, "https://collector.example:4318"}});
         EXPECT_THAT(
-            problems,
-            ElementsAre(AllOf(
-                HasSubstr(std::string(name) + "=\"https://collector.example:4318\""),
-                HasSubstr("https"), HasSubstr("http URL"), HasSubstr("nothing is exported"))));
-        EXPECT_EQ(options.traces_exporter, ExporterKind::none);
+            problems, ElementsAre(AllOf(
+                          HasSubstr(name + "=\"https://collector.example:4318\""),
+                          HasSubstr("https"), HasSubstr("http URL"), HasSubstr(words))));
+        EXPECT_EQ(options.traces_exporter, traces);
+        EXPECT_EQ(options.metrics_exporter, metrics);
         EXPECT_EQ(problem_in(options), "");
     }
 }
@@ -468,9 +572,11 @@ TEST(OptionsFromEnv, AnHttpsEndpointIsOneLineAndNoExport) {
 TEST(OptionsFromEnv, OnlyTheEndpointInForceMatters) {
     const auto own = read(
         {{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://general"},
-         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/v1/traces"}});
+         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/v1/traces"},
+         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://own/v1/metrics"}});
     EXPECT_THAT(own.problems, IsEmpty());
     EXPECT_EQ(own.options.traces_exporter, ExporterKind::otlp);
+    EXPECT_EQ(own.options.metrics_exporter, ExporterKind::otlp);
     EXPECT_EQ(own.options.otlp.traces_endpoint, "http://own/v1/traces");
 
     const auto general = read(
@@ -481,7 +587,8 @@ TEST(OptionsFromEnv, OnlyTheEndpointInForceMatters) {
         << "spans must not go where they were not sent";
 
     for (const Variables& off :
-         {Variables{{"OTEL_TRACES_EXPORTER", "none"}}, Variables{{"OTEL_SDK_DISABLED", "true"}}}) {
+         {Variables{{"OTEL_TRACES_EXPORTER", "none"}, {"OTEL_METRICS_EXPORTER", "none"}},
+          Variables{{"OTEL_SDK_DISABLED", "true"}}}) {
         auto variables = off;
         variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://general";
         EXPECT_THAT(read(variables).problems, IsEmpty());

@@ -27,6 +27,7 @@ public:
     void add(const Record& record);
 
     [[nodiscard]] bool empty() const noexcept { return records_ == 0; }
+    /// Spans, metric points or log records: the sum of RecordHeader::items.
     [[nodiscard]] std::size_t records() const noexcept { return records_; }
     /// Units: bytes of the records; the finished body is a little larger.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

@@ -8,7 +8,8 @@ namespace weft {
 /// How records are grouped for export.
 /// Source: OpenTelemetry Trace SDK, "Batching processor" (delay and records are the specification's defaults).
 struct BatchOptions {
-    std::size_t records_max = 512; ///< Most records in one request. 1 to 2^20.
+    /// Most spans, metric points or log records in one request; a record with more goes alone. 1 to 2^20.
+    std::size_t records_max = 512;
     std::size_t bytes_max =
         4u
         << 20; ///< Most bytes of records in one request; a larger record goes alone. 1 KiB to 32 MiB.

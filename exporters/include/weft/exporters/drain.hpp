@@ -36,7 +36,7 @@ namespace weft {
 class Drain {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
-    /// Adds what producers counted on their own (records that never entered the queue) to a ledger.
+    /// Adds what producers counted on their own (what never entered the queue) to a ledger.
     using ProducerCounts = std::function<void(Ledger&)>;
     /// Called about once a second while the drain runs: for clocks and the like.
     using Housekeeping = std::function<void()>;
@@ -52,6 +52,9 @@ public:
         Housekeeping housekeeping;
         Diagnostics& log;
         TailSampling tail{}; ///< Traces only. Decides between queue and batch.
+        /// False: records hold any number of items, so that `producer_counts` also adds what has entered the queue,
+        /// before it can be consumed, to `created` and `queued`.
+        bool one_item_each = true;
     };
     explicit Drain(Setup setup);
     ~Drain();
@@ -67,6 +70,11 @@ public:
     /// As flush; then stops: what is left is dropped and counted (DropReason::shutdown). Returns by the deadline also
     /// against a receiver that never answers. The caller has stopped the producers.
     [[nodiscard]] asio::awaitable<FlushReport> shutdown(TimePoint deadline);
+
+    /// Waits until the condition holds, asked whenever the drain has got on: for producers on its own executor that want
+    /// room in the queue. False at the deadline.
+    [[nodiscard]] asio::awaitable<bool> wait_until(
+        std::function<bool()> condition, TimePoint deadline);
 
     /// Threads: any.
     [[nodiscard]] Ledger ledger() const;

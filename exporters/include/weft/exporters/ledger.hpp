@@ -7,11 +7,11 @@
 
 namespace weft {
 
-/// Where every record of one signal is. At any time
+/// Where every span, metric point or log record of one signal is. At any time
 /// `created = exported + rejected + sum(dropped) + queued + in_flight + spooled`.
 /// `created` is counted where records are accepted or refused, the right-hand side where they go.
 struct Ledger {
-    std::uint64_t created = 0;  ///< Records that ended, whatever became of them.
+    std::uint64_t created = 0;  ///< Those that ended or were collected, whatever became of them.
     std::uint64_t exported = 0; ///< Accepted by the receiver.
     std::uint64_t rejected = 0; ///< Refused by the receiver in an otherwise accepted request.
     std::array<std::uint64_t, drop_reason_count> dropped{}; ///< By DropReason.
@@ -40,5 +40,9 @@ struct FlushReport {
     std::uint64_t dropped = 0;
     std::uint64_t pending = 0; ///< Still queued or in flight when it returned.
 };
+
+/// What happened between two looks at a ledger.
+[[nodiscard]] FlushReport report_since(
+    const Ledger& before, const Ledger& after, bool complete) noexcept;
 
 } // namespace weft

@@ -25,6 +25,9 @@ enum class ForkOrder : std::uint8_t {
     lifecycle, ///< Start and end of exports.
     host,      ///< Lists of hooks.
     context,   ///< Chains that wait to be recycled: frees spans, hence before pools.
+    callbacks, ///< Of observable instruments: a callback may do anything that follows.
+    handles,   ///< Bound instruments: given their series, hence before meters.
+    meters,    ///< What runtimes know of their metrics.
     table,     ///< The table of scopes: its first use takes memory from pools.
     leaf       ///< Pools, descriptors, the library's own log: nothing is taken while they are held.
 };

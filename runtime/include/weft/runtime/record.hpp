@@ -18,11 +18,13 @@ inline constexpr std::uint8_t local_root = 0x04; ///< No parent, or a remote one
 } // namespace record_flags
 
 /// Leads every record in a ring. The rest of the record is one field of the batch it will be part of, tag and length
-/// included (a `spans` field of ScopeSpans), so that assembling a batch is copying.
+/// included (a `spans` field of ScopeSpans, a `metrics` field of ScopeMetrics), so that assembling a batch is copying.
 struct RecordHeader {
     std::uint16_t scope = 0; ///< Index in the process's table of instrumentation scopes.
     std::uint8_t flags = 0;
-    std::uint8_t reserved[5] = {};
+    std::uint8_t reserved = 0;
+    std::uint32_t items =
+        1; ///< What the ledger counts: 1 span, or the metric points of the body. Not 0.
     TraceId trace_id;
     SpanId span_id;
     std::int64_t start_unix_ns = 0;

@@ -2,6 +2,7 @@
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
+#include <weft/exporters/periodic_reader_options.hpp>
 #include <weft/exporters/retry.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
@@ -9,6 +10,7 @@
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
+#include <weft/signals/metric_view.hpp>
 #include <weft/signals/resource.hpp>
 #include <weft/signals/sampler.hpp>
 #include <weft/signals/span_processor.hpp>
@@ -25,16 +27,27 @@ namespace weft {
 
 enum class ExporterKind : std::uint8_t { otlp, none };
 
+/// What one signal has for itself instead of what OtlpOptions says for all.
+struct OtlpSignalOptions {
+    std::optional<std::vector<HeaderField>> headers; ///< These only.
+    std::optional<Compression> compression;          ///< At its fast level if it is another one.
+    std::optional<std::chrono::milliseconds> timeout;
+};
+
 /// Where and how OTLP requests are sent. Source: OTLP exporter specification, "Configuration Options".
 struct OtlpOptions {
-    std::string endpoint = "http://localhost:4318"; ///< Base URL: `v1/traces` is appended.
-    std::string traces_endpoint; ///< Used exactly as given, instead of `endpoint`. Empty: not set.
+    std::string endpoint =
+        "http://localhost:4318";  ///< Base URL: `v1/traces` or `v1/metrics` is appended.
+    std::string traces_endpoint;  ///< Used exactly as given, instead of `endpoint`. Empty: not set.
+    std::string metrics_endpoint; ///< As above.
     std::vector<HeaderField> headers; ///< Sent with each request.
     Compression compression = Compression::none;
     std::optional<int> compression_level;     ///< Unset: the compression's fast level.
     std::chrono::milliseconds timeout{10000}; ///< Of one attempt.
     std::size_t connections = 2;              ///< Most requests in flight. 1 to 64.
     RetryPolicy retry;
+    OtlpSignalOptions traces;
+    OtlpSignalOptions metrics;
 };
 
 /// Everything a Runtime can be told. Defaults are the OpenTelemetry specification's unless a comment says "ours".
@@ -51,11 +64,14 @@ struct Options {
     Propagators
         propagators; ///< Formats of the context in headers, for instrumentation that names none.
     ExporterKind traces_exporter = ExporterKind::otlp;
+    ExporterKind metrics_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
-    /// A destination of the program's own, instead of `traces_exporter` and `otlp`: for tests, weft::testing::InMemorySink.
-    /// Null: none. Lifetime: shared; it may serve several runtimes. Ours.
+    /// A destination of the program's own for every signal, instead of the exporters and `otlp`: for tests,
+    /// weft::testing::InMemorySink. Null: none. Lifetime: shared; it may serve several runtimes. Ours.
     std::shared_ptr<Sink> sink;
-    BatchOptions batch;
+    BatchOptions batch; ///< Of spans; of metrics their number and delay are `metric_reader`'s.
+    MetricOptions metrics;
+    PeriodicReaderOptions metric_reader;
     TailSampling tail_sampling; ///< A second decision, on whole traces. Off by default. Ours.
     /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need
     /// a strand: docs/context.md, "Several threads and cancellation".

@@ -2,12 +2,17 @@
 #include <weft/exporters/ledger.hpp>
 #include <weft/runtime/executor.hpp>
 #include <weft/runtime/host.hpp>
+#include <weft/runtime/signal.hpp>
+#include <weft/signals/cardinality.hpp>
+#include <weft/signals/instrument.hpp>
 #include <weft/signals/span.hpp>
 #include <weft/telemetry/options.hpp>
 
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace weft {
 
@@ -54,6 +59,11 @@ public:
         std::string_view name, std::string_view version = {},
         std::string_view schema_url = {}) const noexcept;
 
+    /// A meter whose instruments report to this runtime. Lifetime: of the texts; the meter may outlive the runtime.
+    [[nodiscard]] Meter meter(
+        std::string_view name, std::string_view version = {},
+        std::string_view schema_url = {}) const noexcept;
+
     /// Exports everything that has ended, or as much as the deadline allows. Never blocks the caller's loop.
     [[nodiscard]] Task<FlushReport> flush(TimePoint deadline);
     [[nodiscard]] Task<FlushReport> flush(std::chrono::milliseconds within);
@@ -64,9 +74,11 @@ public:
     Result<FlushReport> flush_blocking(std::chrono::milliseconds within);
     Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within);
 
-    /// Where every span is. Threads: any. Cost: a mutex and a few sums.
-    [[nodiscard]] Ledger ledger() const;
-    /// `{"service": "...", "spans": {...}}`.
+    /// Where every span is, or every metric point. Threads: any. Cost: a mutex and a few sums.
+    [[nodiscard]] Ledger ledger(Signal signal = Signal::traces) const;
+    /// Streams of metrics by their number of attribute sets, and which key makes them. Threads: any. Errors: std::bad_alloc.
+    [[nodiscard]] std::vector<CardinalityReport> metric_cardinality() const;
+    /// `{"service": "...", "spans": {...}, "metrics": {...}}`, metrics only where they are exported.
     [[nodiscard]] std::string ledger_json() const;
     [[nodiscard]] const std::string& service_name() const noexcept;
 

@@ -69,6 +69,8 @@ class CellSpace {
 public:
     /// A place for `words` in a row and a new owner; none when all are taken. `words` at most cell_page_words.
     [[nodiscard]] static CellRef allocate(std::size_t words) noexcept;
+    /// Another owner for a place, so that what its cells hold is forgotten. For a forked child.
+    [[nodiscard]] static CellRef renew(CellRef ref) noexcept;
     /// Nobody records there any more: the place may go to another series of as many words.
     static void release(CellRef ref, std::size_t words) noexcept;
 };

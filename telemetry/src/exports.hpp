@@ -1,0 +1,20 @@
+#pragma once
+#include "pipeline.hpp"
+#include "service_thread.hpp"
+
+namespace weft::detail {
+
+/// What exports, in the process that made it: a thread, pipelines, their connections. A forked child has neither the thread
+/// nor a right to the connections, and leaves all of it behind, unfreed, for it may have been in the middle of anything.
+struct Exports {
+    ServiceThread service;
+    Pipelines pipelines;     // Destroyed before their executor.
+    bool is_started = false; // The pipelines have been made. False: run() alone has a use for the thread.
+
+    [[nodiscard]] std::shared_ptr<Pipeline>& pipeline(Signal signal) noexcept {
+        return pipelines[static_cast<std::size_t>(signal)];
+    }
+    Exports* next_inherited = nullptr;
+};
+
+} // namespace weft::detail

@@ -1,0 +1,38 @@
+#pragma once
+#include "pipeline.hpp"
+
+#include <weft/exporters/periodic_reader.hpp>
+#include <weft/runtime/record_queue.hpp>
+
+#include <future>
+
+namespace weft::detail {
+
+/// Metrics: collected at intervals, from the source to the receiver.
+class MetricsPipeline final : public Pipeline {
+public:
+    /// Errors: as make_sink; std::bad_alloc, std::system_error.
+    MetricsPipeline(PipelineSetup setup, PeriodicReader::Collect collect);
+
+    asio::awaitable<FlushReport> flush(TimePoint deadline) override {
+        return reader_.flush(deadline);
+    }
+    asio::awaitable<FlushReport> shutdown(TimePoint deadline) override {
+        return reader_.shutdown(deadline);
+    }
+    [[nodiscard]] Ledger ledger() const override { return drain_->ledger(); }
+    [[nodiscard]] PeriodicReader::Counts collections() const { return reader_.counts(); }
+
+private:
+    struct Queue;
+    [[nodiscard]] static std::shared_ptr<Drain> make_drain(
+        PipelineSetup& setup, const std::shared_ptr<Queue>& queue);
+
+    const std::shared_ptr<Queue> queue_;
+    const std::shared_ptr<Drain> drain_;
+    PeriodicReader reader_;
+    std::future<void> drained_;
+    std::future<void> read_;
+};
+
+} // namespace weft::detail

@@ -1,0 +1,56 @@
+#pragma once
+#include <weft/exporters/batch_builder.hpp>
+#include <weft/exporters/ledger.hpp>
+#include <weft/exporters/sink.hpp>
+#include <weft/runtime/signal.hpp>
+#include <weft/telemetry/options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace weft::detail {
+
+namespace asio = boost::asio;
+
+/// One signal's way from where it is made to its receiver. Its coroutines live on the service thread's executor.
+/// Threads: `ledger` any; `flush` and `shutdown` run on the executor. Lifetime: destroy it before the executor's context.
+class Pipeline {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    Pipeline() = default;
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+    virtual ~Pipeline() = default;
+
+    [[nodiscard]] virtual asio::awaitable<FlushReport> flush(TimePoint deadline) = 0;
+    [[nodiscard]] virtual asio::awaitable<FlushReport> shutdown(TimePoint deadline) = 0;
+    [[nodiscard]] virtual Ledger ledger() const = 0;
+};
+
+/// What every pipeline of a runtime is made from.
+struct PipelineSetup {
+    asio::any_io_executor executor;
+    const Options& options;
+    EncodedResource resource;
+    std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
+};
+
+/// Options::sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
+[[nodiscard]] std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal);
+
+/// A runtime's pipelines, by Signal; null where there is none. Shared with flushes under way.
+using Pipelines = std::array<std::shared_ptr<Pipeline>, all_signals.size()>;
+
+/// All of them at once, so that one that is slow takes no time from the others.
+[[nodiscard]] asio::awaitable<FlushReport> flush_all(
+    Pipelines pipelines, Pipeline::TimePoint deadline);
+[[nodiscard]] asio::awaitable<FlushReport> shutdown_all(
+    Pipelines pipelines, Pipeline::TimePoint deadline);
+
+} // namespace weft::detail

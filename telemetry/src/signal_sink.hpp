@@ -1,0 +1,20 @@
+#pragma once
+#include <weft/exporters/otlp_http.hpp>
+#include <weft/runtime/signal.hpp>
+#include <weft/telemetry/options.hpp>
+
+#include <string>
+
+namespace weft::detail {
+
+/// Whether the signal goes out by OTLP.
+[[nodiscard]] bool exports(const Options& options, Signal signal) noexcept;
+
+/// What a sink for one signal is made from, or why none can be made.
+struct SignalSink {
+    OtlpHttpOptions options;
+    std::string problem; ///< Names the field of Options and what is allowed; empty: none.
+};
+[[nodiscard]] SignalSink signal_sink(const OtlpOptions& otlp, Signal signal);
+
+} // namespace weft::detail

@@ -1,0 +1,81 @@
+#include "traces_pipeline.hpp"
+
+#include "signal_sink.hpp"
+
+#include <weft/runtime/spawn.hpp>
+#include <weft/signals/detail/span_processors.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+
+namespace weft::detail {
+namespace {
+
+// For a runtime without a drain, which would do it. Ends with its io_context.
+asio::awaitable<void> keep_house(std::function<void()> housekeeping) {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (;;) {
+        timer.expires_after(std::chrono::seconds(1));
+        co_await timer.async_wait(asio::use_awaitable);
+        if (housekeeping) { housekeeping(); }
+    }
+}
+
+} // namespace
+
+void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
+    const auto add = [&](const std::atomic<std::uint64_t>& counter, DropReason reason) {
+        const auto count = counter.load(std::memory_order_relaxed); // An independent counter.
+        ledger.created += count;
+        ledger.dropped[static_cast<std::size_t>(reason)] += count;
+    };
+    add(provider.dropped_queue_full, DropReason::queue_full);
+    add(provider.dropped_record_too_large, DropReason::record_too_large);
+    add(provider.dropped_after_shutdown, DropReason::shutdown);
+    add(provider.dropped_no_memory, DropReason::encode_failed);
+}
+
+TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider)
+    : provider_(provider) {
+    if (!exports(setup.options, Signal::traces)) {
+        run_ = asio::co_spawn(
+            setup.executor, keep_house(std::move(setup.housekeeping)), asio::use_future);
+        return;
+    }
+    drain_ = std::make_unique<Drain>(Drain::Setup{
+        .executor = setup.executor,
+        .signal = Signal::traces,
+        .queue = provider.queue,
+        .resource = std::move(setup.resource),
+        .sink = make_sink(setup, Signal::traces),
+        .batch = setup.options.batch,
+        .producer_counts = [p = &provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
+        .housekeeping = std::move(setup.housekeeping),
+        .log = diagnostics(),
+        .tail = setup.options.tail_sampling});
+    run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
+}
+
+asio::awaitable<FlushReport> TracesPipeline::flush(TimePoint deadline) {
+    finish_ended_chains();
+    auto* processors = provider_.processors.get();
+    const bool processed = processors == nullptr || processors->force_flush(deadline);
+    FlushReport report{.complete = true};
+    if (drain_) { report = co_await drain_->flush(deadline); }
+    report.complete = report.complete && processed;
+    co_return report;
+}
+
+asio::awaitable<FlushReport> TracesPipeline::shutdown(TimePoint deadline) {
+    auto* processors = provider_.processors.get();
+    const bool processed = processors == nullptr || processors->shutdown(deadline);
+    FlushReport report{.complete = true};
+    if (drain_) { report = co_await drain_->shutdown(deadline); }
+    report.complete = report.complete && processed;
+    co_return report;
+}
+
+} // namespace weft::detail

@@ -1,0 +1,34 @@
+#pragma once
+#include "pipeline.hpp"
+
+#include <weft/exporters/drain.hpp>
+#include <weft/signals/detail/trace_provider.hpp>
+
+#include <future>
+#include <memory>
+
+namespace weft::detail {
+
+/// What producers counted on their own: spans that never entered the queue.
+void add_producer_counts(const TraceProvider& provider, Ledger& ledger);
+
+/// Spans: from the provider's rings to the receiver, and span processors at flush and shutdown.
+class TracesPipeline final : public Pipeline {
+public:
+    /// Without an exporter, for processors alone, only the housekeeping.
+    /// Errors: as make_sink; std::bad_alloc, std::system_error.
+    /// Lifetime: `provider` must outlive the executor's context.
+    TracesPipeline(PipelineSetup setup, TraceProvider& provider);
+
+    // Processors first: what they are told may still lead to spans.
+    asio::awaitable<FlushReport> flush(TimePoint deadline) override;
+    asio::awaitable<FlushReport> shutdown(TimePoint deadline) override;
+    [[nodiscard]] Ledger ledger() const override { return drain_ ? drain_->ledger() : Ledger{}; }
+
+private:
+    TraceProvider& provider_;
+    std::unique_ptr<Drain> drain_; // Null: nothing is exported.
+    std::future<void> run_;        // Of the drain or the housekeeping; nobody waits for it.
+};
+
+} // namespace weft::detail
