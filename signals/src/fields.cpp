@@ -28,13 +28,13 @@ std::uint32_t read_length(const std::byte*& p) noexcept {
 
 } // namespace
 
-EncodedField take_field(std::span<const std::byte>& bytes) noexcept {
+EncodedLogField take_field(std::span<const std::byte>& bytes) noexcept {
     const std::byte* p = bytes.data() + 1; // Behind the tag.
     const auto length = read_length(p);
     const std::byte* const end = p + length;
     ++p; // KeyValue.key comes first, always.
     const auto key_length = read_length(p);
-    EncodedField field;
+    EncodedLogField field;
     field.key = {reinterpret_cast<const char*>(p), key_length};
     p += key_length + 1;
     const auto value_length = read_length(p);
@@ -127,7 +127,7 @@ bool has_key(std::span<const std::byte> fields, std::string_view key) noexcept {
 struct Merge {
     FieldScope& scope;
 
-    void add(const EncodedField& field) {
+    void add(const EncodedLogField& field) {
         if (scope.count >= FieldLimits::count ||
             scope.bytes.size() + field.whole.size() > FieldLimits::bytes) {
             ++scope.dropped;

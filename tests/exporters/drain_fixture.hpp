@@ -5,6 +5,7 @@
 #include "decompress.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/exporters/otlp_http.hpp>
 #include <weft/otlp/collector/trace/v1/trace_service.pb.h>
 #include <weft/testing/loopback_server.hpp>
 

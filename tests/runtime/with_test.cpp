@@ -296,20 +296,29 @@ TEST_F(ContextKeys, WhoseValueCannotBeMovedInAreNotSet) {
     EXPECT_EQ(user(), "ada");
 }
 
+// One scope in the other, for they cannot be kept in a container.
+template <class Keys, class Then>
+void with_each(const Keys& keys, std::size_t next, Then&& then) {
+    if (next == keys.size()) {
+        then();
+        return;
+    }
+    const auto scope = with(keys[next], 1);
+    with_each(keys, next + 1, then);
+}
+
 template <std::size_t... Index>
 void expect_bounded(std::index_sequence<Index...>) {
     static const std::array<ContextKey<int>, sizeof...(Index)> keys{
         ((void)Index, ContextKey<int>("k"))...};
-    std::vector<std::unique_ptr<ContextScope>> scopes;
-    for (const auto& key : keys) { scopes.emplace_back(new ContextScope(with(key, 1))); }
-    std::size_t set = 0;
-    for (const auto& key : keys) { set += current(key) != nullptr ? 1 : 0; }
-    EXPECT_EQ(set, detail::context_entries_max);
-    { // One that is there may change though there is no room for more.
+    with_each(keys, 0, [] {
+        std::size_t set = 0;
+        for (const auto& key : keys) { set += current(key) != nullptr ? 1 : 0; }
+        EXPECT_EQ(set, detail::context_entries_max);
+        // One that is there may change though there is no room for more.
         const auto scope = with(keys.front(), 2);
         EXPECT_EQ(*current(keys.front()), 2);
-    }
-    while (!scopes.empty()) { scopes.pop_back(); } // The last first.
+    });
     for (const auto& key : keys) { EXPECT_EQ(current(key), nullptr); }
 }
 

@@ -117,7 +117,7 @@ TEST_F(OpenSpans, ThatAreNotRecordedAreNotListed) {
 
 TEST_F(OpenSpans, OfARuntimeThatWasShutDownAreListedUntilTheyEnd) {
     Span span("late");
-    sink.provider().accepting.store(false, std::memory_order_relaxed); // What shutdown does.
+    sink.provider().gate.close(); // What shutdown does.
     EXPECT_THAT(open_names(), ElementsAre("late"));
     span.end();
     EXPECT_THAT(open_names(), IsEmpty());

@@ -32,7 +32,7 @@ struct Route {
     std::string pattern;
     std::vector<std::string> params; // Names, in the order of the path.
     Handler handler;
-    std::source_location where; // Where it was added.
+    std::source_location where{}; // Where it was added.
 };
 
 struct PathParams {

@@ -47,13 +47,13 @@ struct LateField {
 struct FieldScope;
 
 /// What one encoded field is: KeyValue.key, and the bytes of its AnyValue.
-struct EncodedField {
+struct EncodedLogField {
     std::string_view key;
     std::span<const std::byte> value;
     std::span<const std::byte> whole; ///< With tag and length: an `attributes` field of LogRecord.
 };
 /// Reads the field at the front of `bytes`, which are weft's own, and takes it off.
-[[nodiscard]] EncodedField take_field(std::span<const std::byte>& bytes) noexcept;
+[[nodiscard]] EncodedLogField take_field(std::span<const std::byte>& bytes) noexcept;
 
 } // namespace detail
 
@@ -76,13 +76,14 @@ public:
             if (const auto all = scoped(); !all.empty()) { visit(all); }
             return;
         }
-        for_each_field([&](const detail::EncodedField& field) { visit(field.whole); });
+        for_each_field([&](const detail::EncodedLogField& field) { visit(field.whole); });
     }
     /// Calls `visit(std::string_view key, std::span<const std::byte> value)` for every field, each key once; the value
     /// is an encoded AnyValue.
     template <class Visit>
     void for_each(Visit&& visit) const {
-        for_each_field([&](const detail::EncodedField& field) { visit(field.key, field.value); });
+        for_each_field(
+            [&](const detail::EncodedLogField& field) { visit(field.key, field.value); });
     }
 
 private:
