@@ -32,6 +32,7 @@ ca-certificates|https mirrors and remotes
 zlib1g-dev|gzip bodies coming in
 libdeflate-dev|gzip bodies going out
 libzstd-dev|zstd bodies, both ways
+libssl-dev|TLS, and digests of secrets
 libfmt-dev|text of diagnostics
 libprotozero-dev|protobuf encoding on the hot path
 libprotobuf-dev|the receiver's OTLP messages
@@ -65,6 +66,8 @@ optional_packages() {
     case $1 in
     test)
         echo "libopentelemetry-proto-dev|official OTLP classes, against which our bytes are checked"
+        echo "prometheus|promtool, the judge of our expositions"
+        echo "python3-prometheus-client|a strict OpenMetrics parser that we did not write"
         echo "clang-format-14|the formatting check"
         ;;
     esac

@@ -1,0 +1,204 @@
+#include "prometheus_fields.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+
+namespace weft::detail {
+namespace {
+
+constexpr std::string_view blanks = " \t";
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string_view trim(std::string_view text) noexcept {
+    const auto first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos) { return {}; }
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+// Everything up to a separator outside of quotes, which is taken off too.
+std::string_view cut(std::string_view& rest, char separator) noexcept {
+    bool quoted = false;
+    std::size_t end = 0;
+    for (; end < rest.size(); ++end) {
+        const char c = rest[end];
+        if (quoted && c == '\\') {
+            ++end; // The next one means itself.
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if (c == separator && !quoted) {
+            break;
+        }
+    }
+    end = std::min(end, rest.size());
+    const auto piece = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    return piece;
+}
+
+int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') { return c - '0'; }
+    const char l = lower(c);
+    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+// Of a query: '+' is a blank.
+std::optional<std::string> decode(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out.push_back(text[i] == '+' ? ' ' : text[i]);
+            continue;
+        }
+        if (i + 2 >= text.size()) { return std::nullopt; }
+        const int high = hex_value(text[i + 1]);
+        const int low = hex_value(text[i + 2]);
+        if (high < 0 || low < 0) { return std::nullopt; }
+        out.push_back(static_cast<char>(high * 16 + low));
+        i += 2;
+    }
+    return out;
+}
+
+int base64_value(char c) noexcept {
+    if (c >= 'A' && c <= 'Z') { return c - 'A'; }
+    if (c >= 'a' && c <= 'z') { return c - 'a' + 26; }
+    if (c >= '0' && c <= '9') { return c - '0' + 52; }
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+    while (text.ends_with('=')) { text.remove_suffix(1); }
+    if (text.size() % 4 == 1) { return std::nullopt; }
+    std::string out;
+    out.reserve(text.size());
+    std::uint32_t bits = 0;
+    int count = 0;
+    for (const char c : text) {
+        const int value = base64_value(c);
+        if (value < 0) { return std::nullopt; }
+        bits = (bits << 6) | static_cast<std::uint32_t>(value);
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            out.push_back(static_cast<char>((bits >> count) & 0xff));
+        }
+    }
+    return out;
+}
+
+// What follows the scheme, if it is this one.
+std::optional<std::string_view> after_scheme(
+    std::string_view authorization, std::string_view scheme) noexcept {
+    const auto end = authorization.find(' ');
+    if (end == std::string_view::npos || !same_word(authorization.substr(0, end), scheme)) {
+        return std::nullopt;
+    }
+    return trim(authorization.substr(end));
+}
+
+} // namespace
+
+bool same_word(std::string_view a, std::string_view b) noexcept {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) noexcept {
+        return lower(x) == lower(y);
+    });
+}
+
+std::string_view FieldItem::parameter(std::string_view name_wanted) const noexcept {
+    for (auto rest = parameters; !rest.empty();) {
+        auto piece = cut(rest, ';');
+        const auto equals = piece.find('=');
+        if (equals == std::string_view::npos) { continue; }
+        if (!same_word(trim(piece.substr(0, equals)), name_wanted)) { continue; }
+        auto value = trim(piece.substr(equals + 1));
+        if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+            value = value.substr(1, value.size() - 2);
+        }
+        return value;
+    }
+    return {};
+}
+
+int FieldItem::quality() const noexcept {
+    const auto text = parameter("q");
+    if (text.empty()) { return 1000; }
+    // Not std::from_chars: its grammar is wider than a weight's.
+    const bool whole = text[0] == '1';
+    if ((text[0] != '0' && !whole) || (text.size() > 1 && text[1] != '.') || text.size() > 5) {
+        return 0;
+    }
+    int value = whole ? 1000 : 0;
+    int weight = 100;
+    for (const char c : text.substr(std::min<std::size_t>(2, text.size()))) {
+        if (c < '0' || c > '9') { return 0; }
+        value += (c - '0') * weight;
+        weight /= 10;
+    }
+    return value <= 1000 ? value : 0;
+}
+
+FieldItem next_item(std::string_view& rest) noexcept {
+    auto item = cut(rest, ',');
+    const auto name = trim(cut(item, ';'));
+    return {name, item};
+}
+
+std::string_view path_of(std::string_view target) noexcept {
+    if (!target.starts_with('/')) {
+        const auto authority = target.find("://");
+        if (authority != std::string_view::npos) {
+            const auto path = target.find('/', authority + 3);
+            target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+        }
+    }
+    return target.substr(0, target.find('?'));
+}
+
+std::optional<std::vector<std::string>> names_in_query(
+    std::string_view target, std::size_t names_max) {
+    std::vector<std::string> names;
+    const auto query = target.find('?');
+    if (query == std::string_view::npos) { return names; }
+    for (auto rest = target.substr(query + 1); !rest.empty();) {
+        const auto pair = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+        const auto equals = std::min(pair.find('='), pair.size());
+        const auto key = decode(pair.substr(0, equals));
+        if (!key) { return std::nullopt; }
+        if (*key != "name[]") { continue; }
+        auto value = decode(pair.substr(std::min(equals + 1, pair.size())));
+        if (!value || names.size() == names_max) { return std::nullopt; }
+        names.push_back(std::move(*value));
+    }
+    return names;
+}
+
+std::optional<std::string> basic_credentials(std::string_view authorization) {
+    const auto text = after_scheme(authorization, "Basic");
+    if (!text) { return std::nullopt; }
+    return decode_base64(*text);
+}
+
+std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept {
+    const auto text = after_scheme(authorization, "Bearer");
+    if (!text || text->empty()) { return std::nullopt; }
+    return text;
+}
+
+std::optional<std::chrono::milliseconds> scrape_timeout(std::string_view text) noexcept {
+    text = trim(text);
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size() || !(seconds > 0)) {
+        return std::nullopt;
+    }
+    const double bounded = std::min(seconds, 3600.0); // Also of infinity.
+    return std::chrono::milliseconds(
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(bounded * 1000)));
+}
+
+} // namespace weft::detail
