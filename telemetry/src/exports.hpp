@@ -2,6 +2,11 @@
 #include "pipeline.hpp"
 #include "service_thread.hpp"
 
+#include <weft/exporters/prometheus_server.hpp>
+
+#include <future>
+#include <memory>
+
 namespace weft::detail {
 
 /// What exports, in the process that made it: a thread, pipelines, their connections. A forked child has neither the thread
@@ -9,6 +14,8 @@ namespace weft::detail {
 struct Exports {
     ServiceThread service;
     Pipelines pipelines;     // Destroyed before their executor.
+    std::unique_ptr<PrometheusServer> prometheus; // Null: none. Of this process alone: a child has another's port.
+    std::future<void> house; // Of the housekeeping where no pipeline does it; nobody waits for it.
     bool is_started = false; // The pipelines have been made. False: run() alone has a use for the thread.
 
     [[nodiscard]] std::shared_ptr<Pipeline>& pipeline(Signal signal) noexcept {

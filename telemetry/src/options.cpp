@@ -230,6 +230,9 @@ std::string problem_in(const Options& options) {
     if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.metrics); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.metric_reader); !problem.empty()) { return problem; }
+    if (options.prometheus) {
+        if (auto problem = problem_in(*options.prometheus); !problem.empty()) { return problem; }
+    }
     if (options.sink != nullptr) {
         return options.sink->connections() == 0
                    ? "Options::sink says connections() is 0: allowed is 1 or more"

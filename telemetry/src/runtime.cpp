@@ -17,6 +17,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
@@ -41,6 +43,7 @@ namespace weft {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using detail::Exports;
 
 // Providers outlive their runtimes (see TraceProvider). Reachable from here, so that leak checkers see the intent.
 detail::TraceProvider& keep_for_ever(std::unique_ptr<detail::TraceProvider> provider) {
@@ -89,6 +92,23 @@ void housekeeping() {
     detail::finish_ended_chains();
 }
 
+// Where no drain does it. Ends with its io_context.
+asio::awaitable<void> keep_house() {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (;;) {
+        timer.expires_after(std::chrono::seconds(1));
+        co_await timer.async_wait(asio::use_awaitable);
+        housekeeping();
+    }
+}
+
+// Everything that exports, to the end.
+asio::awaitable<FlushReport> shutdown_exports(Exports& from, Clock::time_point deadline) {
+    const auto report = co_await detail::shutdown_all(from.pipelines, deadline);
+    if (from.prometheus) { co_await from.prometheus->stop(deadline); }
+    co_return report;
+}
+
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -132,8 +152,6 @@ void run_on_threads(unsigned threads, const std::function<void()>& work) {
     for (auto& thread : others) { thread.join(); }
 }
 
-using detail::Exports;
-
 // Left behind by forks. Reachable from here, so that leak checkers see the intent.
 constinit Exports* inherited_exports = nullptr; // Guarded by detail::lifecycle_mutex().
 
@@ -165,7 +183,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     void start(const Resource& resource) {
         const bool traces = detail::exports(options, Signal::traces) ||
                             (!options.disabled && !options.span_processors.empty());
-        const bool metrics = detail::exports(options, Signal::metrics);
+        const bool metrics = detail::exports(options, Signal::metrics) ||
+                             (!options.disabled && options.prometheus);
         if (!traces && !metrics) { return; }
         calibrate_clock();
         auto made = std::make_unique<Exports>();
@@ -182,6 +201,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         if (metrics) { meters = &detail::make_meter_provider(options.metrics); }
         start_pipelines(*made, resource);
+        if (meters != nullptr && options.prometheus) { start_prometheus(*made, resource); }
         exports = std::move(made);
         if (provider != nullptr) {
             provider->gate.set_owner(this, [](void* self) noexcept {
@@ -208,18 +228,36 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .executor = to.service.io_context().get_executor(),
                 .options = options,
                 .resource = {resource.encoded(), resource.schema_url},
-                .housekeeping = std::exchange(house, nullptr)};
+                .housekeeping = house};
         };
         if (provider != nullptr) {
             to.pipeline(Signal::traces) =
                 std::make_shared<detail::TracesPipeline>(setup(), *provider);
+            if (detail::exports(options, Signal::traces)) { house = nullptr; }
         }
-        if (meters != nullptr) {
-            const auto reader = std::make_shared<MetricReader>(*meters, reader_options());
-            to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
-                setup(), [reader](MetricVisitor& visitor) { return reader->collect(visitor); });
+        if (meters != nullptr && detail::exports(options, Signal::metrics)) {
+            to.pipeline(Signal::metrics) =
+                std::make_shared<detail::MetricsPipeline>(setup(), metric_source(reader_options()));
+            house = nullptr;
+        }
+        if (house) { // Processors or Prometheus alone.
+            to.house = asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
         }
         to.is_started = true;
+    }
+
+    // A reader of its own.
+    [[nodiscard]] PrometheusSource metric_source(const MetricReaderOptions& how) const {
+        return [reader = std::make_shared<MetricReader>(*meters, how)](MetricVisitor& visitor) {
+            return reader->collect(visitor);
+        };
+    }
+
+    // Before anything is the process's default: a port that is taken is an error of the constructor.
+    void start_prometheus(Exports& to, const Resource& resource) {
+        to.prometheus = std::make_unique<PrometheusServer>(
+            to.service.io_context().get_executor(), metric_source({}),
+            std::string(resource.encoded()), *options.prometheus);
     }
 
     // Callbacks that are late are left out before the whole collection is.
@@ -509,7 +547,7 @@ Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), detail::shutdown_all(from->pipelines, deadline),
+        from->service.io_context(), shutdown_exports(*from, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -538,10 +576,25 @@ Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within)
     if (from == nullptr) { from = state_->exporting(); }
     if (from == nullptr) { return state_->report_without_exports(); }
     const auto deadline = from_now(within);
-    return State::wait_for(*from, detail::shutdown_all(from->pipelines, deadline), deadline);
+    return State::wait_for(*from, shutdown_exports(*from, deadline), deadline);
 }
 
 Ledger Runtime::ledger(Signal signal) const { return state_->ledger(signal); }
+
+std::uint16_t Runtime::prometheus_port() const noexcept {
+    const std::lock_guard lock(detail::lifecycle_mutex());
+    const auto& exports = state_->exports;
+    return exports && exports->prometheus ? exports->prometheus->port() : std::uint16_t{0};
+}
+
+std::shared_ptr<PrometheusHandler> Runtime::prometheus_handler(
+    PrometheusHandlerOptions options) const {
+    const auto source = state_->meters != nullptr
+                            ? state_->metric_source({})
+                            : [](MetricVisitor&) -> asio::awaitable<void> { co_return; };
+    return std::make_shared<PrometheusHandler>(
+        source, std::string(make_resource(state_->options).encoded()), std::move(options));
+}
 
 std::vector<CardinalityReport> Runtime::metric_cardinality() const {
     return state_->meters != nullptr ? detail::cardinality(*state_->meters)

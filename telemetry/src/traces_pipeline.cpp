@@ -6,26 +6,9 @@
 #include <weft/signals/detail/span_processors.hpp>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
 namespace weft::detail {
-namespace {
-
-// For a runtime without a drain, which would do it. Ends with its io_context.
-asio::awaitable<void> keep_house(std::function<void()> housekeeping) {
-    asio::steady_timer timer(co_await asio::this_coro::executor);
-    for (;;) {
-        timer.expires_after(std::chrono::seconds(1));
-        co_await timer.async_wait(asio::use_awaitable);
-        if (housekeeping) { housekeeping(); }
-    }
-}
-
-} // namespace
-
 void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
     const auto add = [&](const std::atomic<std::uint64_t>& counter, DropReason reason) {
         const auto count = counter.load(std::memory_order_relaxed); // An independent counter.
@@ -40,11 +23,7 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
 
 TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider)
     : provider_(provider) {
-    if (!exports(setup.options, Signal::traces)) {
-        run_ = asio::co_spawn(
-            setup.executor, keep_house(std::move(setup.housekeeping)), asio::use_future);
-        return;
-    }
+    if (!exports(setup.options, Signal::traces)) { return; }
     drain_ = std::make_unique<Drain>(Drain::Setup{
         .executor = setup.executor,
         .signal = Signal::traces,

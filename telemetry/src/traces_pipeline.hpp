@@ -15,7 +15,7 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger);
 /// Spans: from the provider's rings to the receiver, and span processors at flush and shutdown.
 class TracesPipeline final : public Pipeline {
 public:
-    /// Without an exporter, for processors alone, only the housekeeping.
+    /// Without an exporter, for processors alone, it has no drain, and leaves the housekeeping to others.
     /// Errors: as make_sink; std::bad_alloc, std::system_error.
     /// Lifetime: `provider` must outlive the executor's context.
     TracesPipeline(PipelineSetup setup, TraceProvider& provider);
@@ -28,7 +28,7 @@ public:
 private:
     TraceProvider& provider_;
     std::unique_ptr<Drain> drain_; // Null: nothing is exported.
-    std::future<void> run_;        // Of the drain or the housekeeping; nobody waits for it.
+    std::future<void> run_;        // Of the drain; nobody waits for it.
 };
 
 } // namespace weft::detail

@@ -3,6 +3,7 @@
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/periodic_reader_options.hpp>
+#include <weft/exporters/prometheus_options.hpp>
 #include <weft/exporters/retry.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
@@ -71,6 +72,8 @@ struct Options {
     std::shared_ptr<Sink> sink;
     BatchOptions batch; ///< Of spans; of metrics their number and delay are `metric_reader`'s.
     MetricOptions metrics;
+    /// A port of our own where Prometheus scrapes metrics, beside `metrics_exporter`. Unset: none.
+    std::optional<PrometheusServerOptions> prometheus;
     PeriodicReaderOptions metric_reader;
     TailSampling tail_sampling; ///< A second decision, on whole traces. Off by default. Ours.
     /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need

@@ -9,12 +9,15 @@
 #include <weft/telemetry/options.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace weft {
+
+class PrometheusHandler;
 
 /// The telemetry of one program: where its spans go, from start to a clean end.
 ///
@@ -63,6 +66,13 @@ public:
     [[nodiscard]] Meter meter(
         std::string_view name, std::string_view version = {},
         std::string_view schema_url = {}) const noexcept;
+
+    /// For /metrics on a server of the program's own: each handler collects for itself. Without metrics its answers are
+    /// empty. Errors: std::invalid_argument, see PrometheusHandler; std::length_error with more than 8 readers.
+    [[nodiscard]] std::shared_ptr<PrometheusHandler> prometheus_handler(
+        PrometheusHandlerOptions options = {}) const;
+    /// Where Options::prometheus listens; 0: it does not.
+    [[nodiscard]] std::uint16_t prometheus_port() const noexcept;
 
     /// Exports everything that has ended, or as much as the deadline allows. Never blocks the caller's loop.
     [[nodiscard]] Task<FlushReport> flush(TimePoint deadline);
