@@ -26,6 +26,7 @@ LAYERS = {
     "exporters": {"runtime", "signals", "exporters"},
     "telemetry": {"runtime", "signals", "propagation", "exporters", "telemetry"},
     "instrumentation/http": {"runtime", "signals", "propagation", "http"},
+    "instrumentation/custom_metrics": {"runtime", "signals", "custom_metrics"},
 }
 UMBRELLA = "weft/weft.hpp"  # Belongs to the top layer, wherever it is kept.
 BEHIND_NO_HEADER = re.compile(r"(^|/)(boost/beast|boost/asio/ssl|google/protobuf|openssl)(/|\.hpp$)|\.pb\.h$")

@@ -127,7 +127,7 @@ std::string random_target(weft::testing::Random& random) {
 
 TEST(NormalizePath, IsIdempotentForWhateverComes) {
     auto random = weft::testing::Random::seeded("NormalizePath.IsIdempotentForWhateverComes");
-    for (int i = 0; i < 200'000; ++i) {
+    for (int i = 0; i < 100'000; ++i) {
         const auto target = random_target(random);
         const auto once = normal(target);
         ASSERT_EQ(normal(once), once) << target;
