@@ -70,13 +70,14 @@ namespace detail {
 // Enough for any 64-bit integer.
 struct IntegerText {
     template <std::integral T>
-    explicit IntegerText(T value) noexcept
-        : end(std::to_chars(text.data(), text.data() + text.size(), value).ptr) {}
+    explicit IntegerText(T value) noexcept {
+        end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    }
     [[nodiscard]] std::string_view view() const noexcept {
         return {text.data(), static_cast<std::size_t>(end - text.data())};
     }
     std::array<char, 24> text;
-    const char* end;
+    const char* end = nullptr;
 };
 } // namespace detail
 
