@@ -16,6 +16,8 @@ target_include_directories(weft_protozero SYSTEM INTERFACE $<BUILD_INTERFACE:${P
 
 if(WEFT_BUILD_TOOLS OR WEFT_BUILD_TESTS OR WEFT_BUILD_FUZZ)
   find_package(Protobuf REQUIRED)
+endif()
+if(WEFT_BUILD_TOOLS OR WEFT_BUILD_TESTS OR WEFT_BUILD_FUZZ OR WEFT_CUSTOM_METRICS)
   pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 endif()
 if(WEFT_BUILD_TESTS)

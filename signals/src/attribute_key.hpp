@@ -28,6 +28,16 @@ public:
     explicit AttributeKey(std::span<const Attribute> attributes) noexcept {
         for (const auto& attribute : attributes) { put(attribute); }
     }
+    /// `common`: the bytes of another key, whose attributes come first.
+    AttributeKey(std::string_view common, std::span<const Attribute> attributes) noexcept {
+        if (!common.empty()) {
+            if (char* const p = room(common.size()); p != nullptr) {
+                std::memcpy(p, common.data(), common.size());
+                size_ += common.size();
+            }
+        }
+        for (const auto& attribute : attributes) { put(attribute); }
+    }
     AttributeKey(const AttributeKey&) = delete;
     AttributeKey& operator=(const AttributeKey&) = delete;
     ~AttributeKey() {

@@ -66,9 +66,10 @@ void resolve_bound_instruments() noexcept {
 }
 
 BoundBase::BoundBase(
-    const InstrumentBase& instrument, std::span<const Attribute> attributes) noexcept {
+    const InstrumentBase& instrument, std::span<const Attribute> attributes,
+    std::string_view common) noexcept {
     try {
-        const AttributeKey key(attributes);
+        const AttributeKey key(common, attributes);
         if (key.too_large()) { return; }
         auto made = std::make_unique<BoundRegistration>(instrument, std::string(key.bytes()));
         made->handle = this;

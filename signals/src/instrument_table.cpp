@@ -2,6 +2,7 @@
 
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/fork.hpp>
+#include <weft/signals/detail/instrument_names.hpp>
 #include <weft/signals/scope.hpp>
 
 #include <fmt/format.h>
@@ -41,36 +42,6 @@ std::string_view kind_name(InstrumentKind kind) noexcept {
         "Counter",           "UpDownCounter",           "Histogram",      "Gauge",
         "ObservableCounter", "ObservableUpDownCounter", "ObservableGauge"};
     return names[static_cast<std::size_t>(kind)];
-}
-
-// Source: OpenTelemetry Metrics API, "Instrument name syntax".
-std::string problem_in_name(std::string_view name) {
-    const auto is_letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
-    const auto is_allowed = [&](char c) {
-        return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-               c == '/';
-    };
-    constexpr std::string_view rule =
-        "a name begins with a letter and has up to 255 letters, digits, '_', '.', '-' and '/'";
-    if (name.empty()) { return fmt::format("it is empty: {}", rule); }
-    if (name.size() > 255) { return fmt::format("it has {} characters: {}", name.size(), rule); }
-    if (!is_letter(name.front())) {
-        return fmt::format("it begins with '{}': {}", printable(name.substr(0, 1), 8), rule);
-    }
-    const auto bad = std::find_if_not(name.begin(), name.end(), is_allowed);
-    if (bad == name.end()) { return {}; }
-    const auto at = static_cast<std::size_t>(bad - name.begin());
-    return fmt::format("it has '{}' at {}: {}", printable(name.substr(at, 1), 8), at, rule);
-}
-
-// Source: OpenTelemetry Metrics API, "Instrument unit".
-std::string problem_in_unit(std::string_view unit) {
-    if (unit.size() > 63) {
-        return fmt::format("its unit has {} characters: allowed are 63", unit.size());
-    }
-    const bool ascii = std::all_of(
-        unit.begin(), unit.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    return ascii ? std::string() : "its unit is not ASCII: use the UCUM code";
 }
 
 // A hint may be wrong without harm: it is left out.
@@ -135,10 +106,40 @@ void report_conflict(const InstrumentDescriptor& first, const InstrumentDescript
 
 } // namespace
 
+// Source: OpenTelemetry Metrics API, "Instrument name syntax".
+std::string problem_in_instrument_name(std::string_view name) {
+    const auto is_letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
+    const auto is_allowed = [&](char c) {
+        return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
+               c == '/';
+    };
+    constexpr std::string_view rule =
+        "a name begins with a letter and has up to 255 letters, digits, '_', '.', '-' and '/'";
+    if (name.empty()) { return fmt::format("it is empty: {}", rule); }
+    if (name.size() > 255) { return fmt::format("it has {} characters: {}", name.size(), rule); }
+    if (!is_letter(name.front())) {
+        return fmt::format("it begins with '{}': {}", printable(name.substr(0, 1), 8), rule);
+    }
+    const auto bad = std::find_if_not(name.begin(), name.end(), is_allowed);
+    if (bad == name.end()) { return {}; }
+    const auto at = static_cast<std::size_t>(bad - name.begin());
+    return fmt::format("it has '{}' at {}: {}", printable(name.substr(at, 1), 8), at, rule);
+}
+
+// Source: OpenTelemetry Metrics API, "Instrument unit".
+std::string problem_in_instrument_unit(std::string_view unit) {
+    if (unit.size() > 63) {
+        return fmt::format("its unit has {} characters: allowed are 63", unit.size());
+    }
+    const bool ascii = std::all_of(
+        unit.begin(), unit.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    return ascii ? std::string() : "its unit is not ASCII: use the UCUM code";
+}
+
 std::uint32_t register_instrument(const InstrumentBase& instrument) noexcept {
     try {
-        std::string problem = problem_in_name(instrument.name());
-        if (problem.empty()) { problem = problem_in_unit(instrument.options().unit); }
+        std::string problem = problem_in_instrument_name(instrument.name());
+        if (problem.empty()) { problem = problem_in_instrument_unit(instrument.options().unit); }
         if (!problem.empty()) {
             diagnostics().report(
                 DiagnosticLevel::error,
@@ -186,6 +187,20 @@ const InstrumentDescriptor& instrument_descriptor(std::uint32_t index) noexcept 
     Table& known = table();
     const std::lock_guard lock(known.mutex);
     return known.entries[index];
+}
+
+KeptInstrument keep_instrument(const InstrumentBase& instrument) noexcept {
+    const auto index = instrument.index();
+    if (index == 0) { return {Meter().bound_to(nullptr), {}, {}, instrument.where()}; }
+    const auto& known = instrument_descriptor(index);
+    KeptInstrument kept{
+        Meter(known.meter_name, known.meter_version, known.meter_schema_url),
+        known.name,
+        {.unit = known.unit, .description = known.description, .boundaries = known.boundaries},
+        instrument.where()};
+    const auto& meter = instrument.meter();
+    if (meter.is_bound()) { kept.meter = kept.meter.bound_to(meter.provider()); }
+    return kept;
 }
 
 std::uint32_t InstrumentBase::register_now() const noexcept {

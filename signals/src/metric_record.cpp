@@ -330,7 +330,7 @@ bool try_add(Series& series, std::uint64_t bits, std::string_view key) noexcept 
 
 void record_bits(
     MeterProvider& provider, const InstrumentBase& instrument, std::uint64_t bits,
-    std::span<const Attribute> attributes) noexcept {
+    std::span<const Attribute> attributes, std::string_view common) noexcept {
     const auto index = instrument.index();
     if (index == 0) { return; }
     InstrumentState* const state = provider.state(index);
@@ -339,14 +339,14 @@ void record_bits(
         return;
     }
     if (state->streams.empty() || !is_acceptable(*state, bits)) { return; }
-    if (attributes.empty()) {
+    if (attributes.empty() && common.empty()) {
         // acquire: the series is complete.
         Series* const plain = state->plain.load(std::memory_order_acquire);
         if (plain == nullptr || !try_add(*plain, bits, {})) { record_new(*state, bits, {}, 0); }
         end_late_use();
         return;
     }
-    const AttributeKey key(attributes);
+    const AttributeKey key(common, attributes);
     if (key.too_large()) [[unlikely]] {
         provider.lost.fetch_add(1, std::memory_order_relaxed); // A counter.
         return;
@@ -434,18 +434,18 @@ bool BoundBase::add_to_histogram(SeriesTarget& target, std::int64_t value) const
 }
 
 void record_integer(
-    const InstrumentBase& instrument, std::int64_t value,
-    std::span<const Attribute> attributes) noexcept {
+    const InstrumentBase& instrument, std::int64_t value, std::span<const Attribute> attributes,
+    std::string_view common) noexcept {
     if (auto* provider = instrument.provider(); provider != nullptr) {
-        record_bits(*provider, instrument, static_cast<std::uint64_t>(value), attributes);
+        record_bits(*provider, instrument, static_cast<std::uint64_t>(value), attributes, common);
     }
 }
 
 void record_floating(
-    const InstrumentBase& instrument, double value,
-    std::span<const Attribute> attributes) noexcept {
+    const InstrumentBase& instrument, double value, std::span<const Attribute> attributes,
+    std::string_view common) noexcept {
     if (auto* provider = instrument.provider(); provider != nullptr) {
-        record_bits(*provider, instrument, std::bit_cast<std::uint64_t>(value), attributes);
+        record_bits(*provider, instrument, std::bit_cast<std::uint64_t>(value), attributes, common);
     }
 }
 

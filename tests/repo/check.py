@@ -27,6 +27,7 @@ LAYERS = {
     "telemetry": {"runtime", "signals", "propagation", "exporters", "telemetry"},
     "instrumentation/http": {"runtime", "signals", "propagation", "http"},
     "testing": {"runtime", "signals", "exporters", "telemetry", "testing"},
+    "instrumentation/custom_metrics": {"runtime", "signals", "custom_metrics"},
 }
 UMBRELLA = "weft/weft.hpp"  # Belongs to the top layer, wherever it is kept.
 BEHIND_NO_HEADER = re.compile(r"(^|/)(boost/beast|boost/asio/ssl|google/protobuf|openssl)(/|\.hpp$)|\.pb\.h$")

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace weft::detail {
 
@@ -34,7 +35,10 @@ static_assert(std::atomic<CellRef>::is_always_lock_free);
 /// Threads: record any; make, move and destroy one at a time. Cost: making one takes a mutex and a look-up.
 class BoundBase {
 public:
-    BoundBase(const InstrumentBase& instrument, std::span<const Attribute> attributes) noexcept;
+    /// `common`: see record_integer.
+    BoundBase(
+        const InstrumentBase& instrument, std::span<const Attribute> attributes,
+        std::string_view common = {}) noexcept;
     BoundBase(BoundBase&& other) noexcept;
     BoundBase& operator=(BoundBase&& other) noexcept;
     ~BoundBase();

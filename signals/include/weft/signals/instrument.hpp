@@ -114,20 +114,22 @@ private:
     mutable std::atomic<std::uint32_t> index_{unregistered};
 };
 
-// The measurement's value as the bits of a cell: an int64 or a double.
+// `common`: attributes that were encoded before, by encode_labels, and come first.
 void record_integer(
-    const InstrumentBase& instrument, std::int64_t value,
-    std::span<const Attribute> attributes) noexcept;
+    const InstrumentBase& instrument, std::int64_t value, std::span<const Attribute> attributes,
+    std::string_view common = {}) noexcept;
 void record_floating(
-    const InstrumentBase& instrument, double value, std::span<const Attribute> attributes) noexcept;
+    const InstrumentBase& instrument, double value, std::span<const Attribute> attributes,
+    std::string_view common = {}) noexcept;
 
 template <class T>
 void record(
-    const InstrumentBase& instrument, T value, std::span<const Attribute> attributes) noexcept {
+    const InstrumentBase& instrument, T value, std::span<const Attribute> attributes,
+    std::string_view common = {}) noexcept {
     if constexpr (std::is_integral_v<T>) {
-        record_integer(instrument, value, attributes);
+        record_integer(instrument, value, attributes, common);
     } else {
-        record_floating(instrument, value, attributes);
+        record_floating(instrument, value, attributes, common);
     }
 }
 
