@@ -10,5 +10,6 @@ void add_coroutine_cases(Suite& suite);
 void add_ring_cases(Suite& suite);
 void add_batch_cases(Suite& suite);
 void add_propagation_cases(Suite& suite);
+void add_http_metrics_cases(Suite& suite);
 
 } // namespace weft::bench
