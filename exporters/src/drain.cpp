@@ -1,6 +1,7 @@
 #include "tail_sampler.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/runtime/clock.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -87,7 +88,9 @@ struct Drain::State : std::enable_shared_from_this<State> {
           log(s.log), builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
           timer(executor),
-          descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {}
+          descriptor(executor, fcntl(queue.wake_descriptor(), F_DUPFD_CLOEXEC, 0)) {
+        settled = std::move(s.settled);
+    }
 
     const asio::any_io_executor executor;
     const Signal signal;
@@ -97,6 +100,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const BatchOptions options;
     const ProducerCounts producer_counts;
     const Housekeeping housekeeping;
+    Settled settled;
     Diagnostics& log;
 
     // The executor's.
@@ -303,12 +307,14 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 counts.pending -= records;
                 counts.in_flight += records;
             }
+            const auto begun_ns = steady_now_ns();
             try {
                 asio::co_spawn(
                     executor, sink->send(next.batch),
-                    [self = shared_from_this(), first,
-                     records](const std::exception_ptr& error, const SendOutcome& outcome) {
+                    [self = shared_from_this(), first, records,
+                     begun_ns](const std::exception_ptr& error, const SendOutcome& outcome) {
                         self->sent(first, records, error, outcome);
+                        self->tell_settled(begun_ns, records, error, outcome);
                     });
             } catch (const std::bad_alloc&) { sent(first, records, std::current_exception(), {}); }
         }
@@ -331,6 +337,18 @@ struct Drain::State : std::enable_shared_from_this<State> {
         sending.erase(sending.find(first_record));
         progressed();
         poke();
+    }
+
+    void tell_settled(
+        std::int64_t begun_ns, std::uint64_t records, const std::exception_ptr& error,
+        const SendOutcome& outcome) {
+        if (!settled) { return; }
+        const auto elapsed_ns = steady_now_ns() - begun_ns;
+        if (!error) { return settled(elapsed_ns, outcome); }
+        SendOutcome failed;
+        failed.dropped = records;
+        failed.reason = DropReason::internal_error;
+        settled(elapsed_ns, failed);
     }
 
     // Calls poke() whenever a producer finds the queue past half.
