@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <exception>
 #include <utility>
-#include <vector>
 
 namespace weft::detail {
 namespace {
@@ -97,8 +96,8 @@ struct SignalInstruments {
 } // namespace
 
 struct SelfMetrics::State {
-    explicit State(SelfMetricsSources given)
-        : sources(std::move(given)), meter(self_meter.bound_to(sources.provider)),
+    explicit State(SelfMetricsOptions given)
+        : options(std::move(given)), meter(self_meter.bound_to(options.provider)),
           of_signal{
               SignalInstruments(meter, 0), SignalInstruments(meter, 1),
               SignalInstruments(meter, 2)},
@@ -151,7 +150,8 @@ struct SelfMetrics::State {
     void record_export(
         Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept;
 
-    const SelfMetricsSources sources;
+    const SelfMetricsOptions options;
+    Sources sources; // Set before the callback is registered, then read by it.
     const Meter meter;
     std::array<SignalInstruments, signal_count> of_signal;
     Sum created;
@@ -167,7 +167,7 @@ struct SelfMetrics::State {
     Sum lost;
     const Histogram<double> collection;
     const Histogram<double> operation;
-    std::vector<ObservableCallback> callbacks; // Last: they go first.
+    ObservableCallback callback; // Last: it goes first.
 };
 
 void SelfMetrics::State::observe_ledger(
@@ -190,15 +190,15 @@ void SelfMetrics::State::observe_ledger(
 void SelfMetrics::State::observe_signal(
     Observations& to, std::size_t i, const Ledger& ledger) const {
     const auto& instruments = of_signal[i];
-    const bool has_server = !sources.server_address.empty();
+    const bool has_server = !options.server_address.empty();
     // One list for both: an attribute more or less makes another initializer list.
     const auto tell = [&](const InstrumentBase& instrument, std::uint64_t value,
                           std::string_view type, std::string_view component, std::string_view error,
                           bool is_exporter) {
         const Attribute a{"otel.component.type", type};
         const Attribute b{"otel.component.name", component};
-        const Attribute c{"server.address", sources.server_address};
-        const Attribute d{"server.port", sources.server_port};
+        const Attribute c{"server.address", options.server_address};
+        const Attribute d{"server.port", options.server_port};
         const Attribute e{"error.type", error};
         const auto count = integer(value);
         if (is_exporter && has_server) {
@@ -242,7 +242,7 @@ void SelfMetrics::State::observe_signal(
 void SelfMetrics::State::observe(Observations& to) const {
     for (const auto signal : all_signals) {
         const auto i = index_of(signal);
-        const auto& source = sources.signals[i];
+        const auto& source = sources[i];
         if (source.ledger) {
             const Ledger ledger = source.ledger();
             observe_ledger(to, name(signal), ledger);
@@ -255,31 +255,33 @@ void SelfMetrics::State::observe(Observations& to) const {
                 queue_capacity, integer(queue.capacity_bytes), {{"weft.signal", name(signal)}});
         }
     }
-    if (sources.provider != nullptr) {
-        const auto counted = counts(*sources.provider);
+    if (options.provider != nullptr) {
+        const auto counted = counts(*options.provider);
         to.observe(refused_values, integer(counted.refused_values));
         to.observe(lost, integer(counted.lost));
     }
 }
 
-SelfMetrics::SelfMetrics(SelfMetricsSources sources)
-    : state_(std::make_shared<State>(std::move(sources))) {
+SelfMetrics::SelfMetrics(SelfMetricsOptions options)
+    : state_(std::make_shared<State>(std::move(options))) {}
+
+void SelfMetrics::watch(Sources sources) {
     State& state = *state_;
+    state.sources = std::move(sources);
     auto& spans = state.of_signal[0];
     auto& points = state.of_signal[1];
     auto& logs = state.of_signal[2];
-    state.callbacks.emplace_back(
-        std::initializer_list<std::reference_wrapper<const InstrumentBase>>{
-            state.created,        state.exported,       state.rejected,  state.dropped,
-            state.queued,         state.in_flight,      state.spooled,   state.queue_used,
-            state.queue_capacity, state.refused_values, state.lost,      spans.inflight,
-            spans.exported,       spans.queue_size,     spans.processed, points.inflight,
-            points.exported,      logs.inflight,        logs.exported,   logs.queue_size,
-            logs.processed},
+    state.callback = ObservableCallback(
+        {state.created,        state.exported,       state.rejected,  state.dropped,
+         state.queued,         state.in_flight,      state.spooled,   state.queue_used,
+         state.queue_capacity, state.refused_values, state.lost,      spans.inflight,
+         spans.exported,       spans.queue_size,     spans.processed, points.inflight,
+         points.exported,      logs.inflight,        logs.exported,   logs.queue_size,
+         logs.processed},
         ObservableCallback::Plain([&state](Observations& to) { state.observe(to); }));
 }
 
-SelfMetrics::~SelfMetrics() { state_->callbacks.clear(); } // Waits for who is asking.
+SelfMetrics::~SelfMetrics() { state_->callback = {}; } // Waits for who is asking.
 
 SelfMetrics::Collect SelfMetrics::measured(Collect collect) const {
     return [state = state_,
@@ -319,9 +321,9 @@ void SelfMetrics::State::record_export(
     };
     add("otel.component.type", exporter_types[index_of(signal)]);
     add("otel.component.name", exporter_names[index_of(signal)]);
-    if (!sources.server_address.empty()) {
-        add("server.address", sources.server_address);
-        add("server.port", sources.server_port);
+    if (!options.server_address.empty()) {
+        add("server.address", options.server_address);
+        add("server.port", options.server_port);
     }
     if (outcome.status != 0) { add("http.response.status_code", outcome.status); }
     if (outcome.dropped != 0) {

@@ -29,37 +29,44 @@ namespace weft::detail {
 
 namespace asio = boost::asio;
 
-/// Where the counts of a runtime come from. Each is asked from the thread that collects; an empty function or a null
-/// is something that the runtime does not have.
-struct SelfMetricsSources {
-    struct Queue {
-        std::size_t used_bytes = 0;
-        std::size_t capacity_bytes = 0;
-    };
-    struct OfSignal {
-        std::function<Ledger()> ledger;
-        std::function<Queue()> queue;
-    };
-    /// By Signal.
-    std::array<OfSignal, all_signals.size()> signals;
-    /// Whose measurements were refused or lost, and what this reports to. Null: to nobody.
+struct SelfMetricsOptions {
+    /// What it reports to, and whose refused and lost measurements it counts. Null: nobody.
     MeterProvider* provider = nullptr;
     /// Of the exporter, as server.address and server.port. Empty and 0: not told.
     std::string server_address{};
     std::uint16_t server_port = 0;
 };
 
-/// Metrics of a runtime about itself, as long as it lives.
-/// Threads: any. Lifetime: what the sources refer to outlives it; destruction waits for a collection that asks them.
+/// Where the counts of a signal come from. Asked from the thread that collects; an empty function is something that the
+/// runtime does not have.
+struct SelfMetricsSource {
+    struct Queue {
+        std::size_t used_bytes = 0;
+        std::size_t capacity_bytes = 0;
+    };
+    std::function<Ledger()> ledger{};
+    std::function<Queue()> queue{};
+};
+
+/// Metrics of a runtime about itself. Made before its pipelines, which are given `measured` and `settled`; it watches them
+/// once they are there.
+/// Threads: any.
 class SelfMetrics {
 public:
     using Collect = std::function<asio::awaitable<void>(MetricVisitor&)>;
+    /// By Signal.
+    using Sources = std::array<SelfMetricsSource, all_signals.size()>;
 
     /// Errors: std::bad_alloc.
-    explicit SelfMetrics(SelfMetricsSources sources);
+    explicit SelfMetrics(SelfMetricsOptions options);
     SelfMetrics(const SelfMetrics&) = delete;
     SelfMetrics& operator=(const SelfMetrics&) = delete;
+    /// Waits for a collection that asks the sources.
     ~SelfMetrics();
+
+    /// From now on the sources are asked in every collection; once. Errors: std::bad_alloc.
+    /// Lifetime: what the sources refer to outlives this.
+    void watch(Sources sources);
 
     /// The same collection, measured: otel.sdk.metric_reader.collection.duration. It may outlive this.
     [[nodiscard]] Collect measured(Collect collect) const;

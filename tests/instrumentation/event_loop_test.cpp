@@ -46,6 +46,10 @@ Task<void> turn(int times) {
     }
 }
 
+Task<void> turn_until(const std::atomic<bool>& stop) {
+    while (!stop) { co_await turn(1); }
+}
+
 class RunningLoop {
 public:
     explicit RunningLoop(int threads = 1) : guard_(context.get_executor()) {
@@ -114,25 +118,19 @@ TEST(EventLoopMetrics, CountSlicesAndThoseAheadOfTheProbe) {
     weft::co_spawn(loop.context, turn(turns), asio::use_future).get();
     EXPECT_GE(source.collect().point("asio.event_loop.handlers").value - before, turns);
 
-    // Work that is in the queue when a probe comes behind it.
-    std::promise<void> open;
-    auto opened = open.get_future();
-    std::atomic<bool> hangs{false};
-    asio::post(loop.context, [&] {
-        hangs = true;
-        opened.wait();
-    });
-    ASSERT_TRUE(eventually([&] { return hangs.load(); }));
-    // The one whose probe waits already, or the next: wait until one waits behind nothing of ours.
-    std::vector<std::future<void>> chains;
-    for (int i = 0; i < 50; ++i) {
-        chains.push_back(weft::co_spawn(loop.context, turn(1), asio::use_future));
+    constexpr int chains = 50;
+    constexpr auto depth = "asio.event_loop.queue.depth";
+    std::atomic<bool> stop{false};
+    std::vector<std::future<void>> running;
+    for (int i = 0; i < chains; ++i) {
+        running.push_back(weft::co_spawn(loop.context, turn_until(stop), asio::use_future));
     }
-    open.set_value();
-    for (auto& chain : chains) { chain.get(); }
-    ASSERT_TRUE(eventually(
-        [&] { return !source.collect()["asio.event_loop.queue.depth"].points.empty(); }));
-    EXPECT_GE(source.collect().point("asio.event_loop.queue.depth").value, 0);
+    EXPECT_TRUE(eventually([&] { return source.collect().point(depth).value >= chains - 1; }))
+        << "each of them is in the queue when a probe comes";
+    EXPECT_LE(source.collect().point(depth).value, 3 * chains);
+    stop = true;
+    for (auto& chain : running) { chain.get(); }
+    EXPECT_TRUE(eventually([&] { return source.collect().point(depth).value == 0; }));
 }
 
 TEST(EventLoopMetrics, DoNotKeepALoopRunning) {

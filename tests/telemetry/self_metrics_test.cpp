@@ -9,13 +9,14 @@
 #include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 
+#include <memory>
 #include <stdexcept>
 
 namespace weft::testing {
 namespace {
 
 using detail::SelfMetrics;
-using detail::SelfMetricsSources;
+using detail::SelfMetricsSource;
 using ::testing::Contains;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -55,10 +56,19 @@ SendOutcome taken(std::uint64_t exported, std::uint64_t rejected) {
 
 class SelfMetricsTest : public ::testing::Test {
 protected:
-    SelfMetricsSources sources() {
-        SelfMetricsSources made;
-        made.signals[0].ledger = [this] { return ledger; };
-        made.provider = &source.provider();
+    SelfMetrics::Sources sources() {
+        SelfMetrics::Sources made;
+        made[0].ledger = [this] { return ledger; };
+        return made;
+    }
+    /// Watching, for a receiver that is told.
+    std::unique_ptr<SelfMetrics> watching(
+        SelfMetrics::Sources sources, const std::string& address = {}) {
+        auto made = std::make_unique<SelfMetrics>(detail::SelfMetricsOptions{
+            .provider = &source.provider(),
+            .server_address = address,
+            .server_port = static_cast<std::uint16_t>(address.empty() ? 0 : 4318)});
+        made->watch(std::move(sources));
         return made;
     }
     MetricSource source;
@@ -67,7 +77,7 @@ protected:
 
 TEST_F(SelfMetricsTest, ShowTheLedgerAsItIs) {
     ASSERT_TRUE(ledger.is_balanced());
-    const SelfMetrics metrics(sources());
+    const auto metrics = watching(sources());
     const auto seen = source.collect();
     const auto value = [&](const char* name) {
         return seen.point(name, "weft.signal", "traces").value;
@@ -89,9 +99,7 @@ TEST_F(SelfMetricsTest, ShowTheLedgerAsItIs) {
 
 TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
     auto given = sources();
-    given.server_address = "collector.example";
-    given.server_port = 4318;
-    const SelfMetrics metrics(std::move(given));
+    const auto metrics = watching(std::move(given), "collector.example");
     const auto seen = source.collect();
     EXPECT_EQ(seen.point("otel.sdk.processor.span.queue.size").value, 60);
     EXPECT_EQ(
@@ -122,7 +130,7 @@ TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
 }
 
 TEST_F(SelfMetricsTest, NeverCountBackWhenAShutdownCutsOffWhatIsInFlight) {
-    const SelfMetrics metrics(sources());
+    const auto metrics = watching(sources());
     const auto before =
         source.collect().point("otel.sdk.processor.span.processed", "error.type", "(absent)");
     ledger.dropped[static_cast<std::size_t>(DropReason::shutdown)] += ledger.in_flight;
@@ -134,7 +142,7 @@ TEST_F(SelfMetricsTest, NeverCountBackWhenAShutdownCutsOffWhatIsInFlight) {
 }
 
 TEST_F(SelfMetricsTest, AreSilentAboutSignalsThatAreNotThere) {
-    const SelfMetrics metrics(sources());
+    const auto metrics = watching(sources());
     const auto names = source.collect().names();
     EXPECT_THAT(names, Not(Contains(StartsWith("otel.sdk.processor.log"))));
     EXPECT_THAT(names, Not(Contains(StartsWith("otel.sdk.exporter.log"))));
@@ -144,9 +152,9 @@ TEST_F(SelfMetricsTest, AreSilentAboutSignalsThatAreNotThere) {
 
 TEST_F(SelfMetricsTest, CountMetricPointsWithoutAProcessor) {
     auto given = sources();
-    given.signals[1].ledger = [this] { return ledger; };
-    given.signals[1].queue = [] { return SelfMetricsSources::Queue{100, 4096}; };
-    const SelfMetrics metrics(std::move(given));
+    given[1].ledger = [this] { return ledger; };
+    given[1].queue = [] { return SelfMetricsSource::Queue{100, 4096}; };
+    const auto metrics = watching(std::move(given));
     const auto seen = source.collect();
     EXPECT_EQ(
         seen.point("otel.sdk.exporter.metric_data_point.exported", "error.type", "(absent)").value,
@@ -159,7 +167,7 @@ TEST_F(SelfMetricsTest, CountMetricPointsWithoutAProcessor) {
 }
 
 TEST_F(SelfMetricsTest, CountWhatTheMetricsThemselvesRefused) {
-    const SelfMetrics metrics(sources());
+    const auto metrics = watching(sources());
     const Counter<> counter(Meter("test").bound_to(&source.provider()), "test.counter");
     counter.add(-1);
     EXPECT_EQ(source.collect().point("weft.metrics.refused").value, 1);
@@ -167,8 +175,8 @@ TEST_F(SelfMetricsTest, CountWhatTheMetricsThemselvesRefused) {
 }
 
 TEST_F(SelfMetricsTest, MeasureExports) {
-    const SelfMetrics metrics(sources());
-    const auto settled = metrics.settled(Signal::traces);
+    const auto metrics = watching(sources());
+    const auto settled = metrics->settled(Signal::traces);
     settled(20'000'000, taken(10, 0));
     settled(5'000'000'000, lost(DropReason::retry_exhausted, 503));
     settled(1'000'000, lost(DropReason::internal_error, 0));
@@ -199,9 +207,9 @@ TEST_F(SelfMetricsTest, MeasureCollectionsAndWhatBecameOfThem) {
     SelfMetrics::Collect good;
     SelfMetrics::Collect bad;
     {
-        const SelfMetrics metrics(sources());
-        good = metrics.measured([](MetricVisitor&) -> asio::awaitable<void> { co_return; });
-        bad = metrics.measured([](MetricVisitor&) -> asio::awaitable<void> {
+        const auto metrics = watching(sources());
+        good = metrics->measured([](MetricVisitor&) -> asio::awaitable<void> { co_return; });
+        bad = metrics->measured([](MetricVisitor&) -> asio::awaitable<void> {
             throw std::runtime_error("an encoder without room");
             co_return;
         });
@@ -220,18 +228,16 @@ TEST_F(SelfMetricsTest, MeasureCollectionsAndWhatBecameOfThem) {
 
 TEST_F(SelfMetricsTest, AreThoseOfTheReference) {
     auto given = sources();
-    given.server_address = "collector.example";
-    given.server_port = 4318;
-    for (auto& signal : given.signals) {
+    for (auto& signal : given) {
         signal.ledger = [this] { return ledger; };
-        signal.queue = [] { return SelfMetricsSources::Queue{100, 4096}; };
+        signal.queue = [] { return SelfMetricsSource::Queue{100, 4096}; };
     }
-    const SelfMetrics metrics(std::move(given));
-    metrics.settled(Signal::traces)(1'000'000, lost(DropReason::retry_exhausted, 503));
+    const auto metrics = watching(std::move(given), "collector.example");
+    metrics->settled(Signal::traces)(1'000'000, lost(DropReason::retry_exhausted, 503));
     asio::io_context context;
     MetricSnapshot ignored;
     const auto collect =
-        metrics.measured([](MetricVisitor&) -> asio::awaitable<void> { co_return; });
+        metrics->measured([](MetricVisitor&) -> asio::awaitable<void> { co_return; });
     auto done = asio::co_spawn(context, collect(ignored), asio::use_future);
     context.run();
     done.get();
@@ -242,7 +248,7 @@ TEST_F(SelfMetricsTest, AreThoseOfTheReference) {
 }
 
 TEST_F(SelfMetricsTest, EndWithTheirObject) {
-    { const SelfMetrics metrics(sources()); }
+    { const auto metrics = watching(sources()); }
     EXPECT_TRUE(source.collect().metrics.empty());
 }
 
