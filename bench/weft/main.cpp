@@ -15,5 +15,6 @@ int main(int argc, char** argv) {
     weft::bench::add_batch_cases(suite);
     weft::bench::add_metric_encoder_cases(suite);
     weft::bench::add_propagation_cases(suite);
+    weft::bench::add_http_metrics_cases(suite);
     return suite.run(argc, argv);
 }

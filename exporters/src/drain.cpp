@@ -2,6 +2,7 @@
 #include "tail_sampler.hpp"
 
 #include <weft/exporters/drain.hpp>
+#include <weft/runtime/clock.hpp>
 #include <weft/runtime/fork.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -89,6 +90,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
           builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
           timer(executor), progress(executor), descriptor(executor) {
+        settled = std::move(s.settled);
         const int event = queue.wake_descriptor();
         own.open([this, event] {
             const int copy = fcntl(event, F_DUPFD_CLOEXEC, 0);
@@ -109,6 +111,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const BatchOptions options;
     const ProducerCounts producer_counts;
     const Housekeeping housekeeping;
+    Settled settled;
     Diagnostics& log;
 
     // The executor's.
@@ -316,12 +319,14 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 counts.pending -= records;
                 counts.in_flight += records;
             }
+            const auto begun_ns = steady_now_ns();
             try {
                 asio::co_spawn(
                     executor, sink->send(next.batch),
-                    [self = shared_from_this(), first,
-                     records](const std::exception_ptr& error, const SendOutcome& outcome) {
+                    [self = shared_from_this(), first, records,
+                     begun_ns](const std::exception_ptr& error, const SendOutcome& outcome) {
                         self->sent(first, records, error, outcome);
+                        self->tell_settled(begun_ns, records, error, outcome);
                     });
             } catch (const std::bad_alloc&) { sent(first, records, std::current_exception(), {}); }
         }
@@ -344,6 +349,18 @@ struct Drain::State : std::enable_shared_from_this<State> {
         sending.erase(sending.find(first_record));
         progressed();
         poke();
+    }
+
+    void tell_settled(
+        std::int64_t begun_ns, std::uint64_t records, const std::exception_ptr& error,
+        const SendOutcome& outcome) {
+        if (!settled) { return; }
+        const auto elapsed_ns = steady_now_ns() - begun_ns;
+        if (!error) { return settled(elapsed_ns, outcome); }
+        SendOutcome failed;
+        failed.dropped = records;
+        failed.reason = DropReason::internal_error;
+        settled(elapsed_ns, failed);
     }
 
     // Calls poke() whenever a producer finds the queue past half.

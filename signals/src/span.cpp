@@ -654,6 +654,12 @@ TraceContext Span::trace_context() const noexcept {
     return record_ != nullptr ? TraceContext{record_->span, record_->state} : ended_;
 }
 
+SpanTimes Span::times() const noexcept {
+    if (!is_recording()) { return {}; }
+    const auto now = steady_now_ns() + record_->wall_offset_ns;
+    return {WallTime(record_->start_unix_ns), WallTime(std::max(now, record_->start_unix_ns))};
+}
+
 void Span::end(WallTime time) noexcept {
     if (record_ == nullptr) { return; }
     ended_ = {record_->span, record_->state};

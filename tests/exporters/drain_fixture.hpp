@@ -140,6 +140,11 @@ protected:
                     ledger.dropped[static_cast<std::size_t>(DropReason::queue_full)] += count;
                 },
             .housekeeping = [this] { ++housekept; },
+            .settled =
+                [this](std::int64_t elapsed_ns, const SendOutcome& outcome) {
+                    EXPECT_GE(elapsed_ns, 0);
+                    settlements.push_back(outcome);
+                },
             .log = log,
             .tail = tail});
         asio::co_spawn(io, drain->run(), [this](const std::exception_ptr& error) {
@@ -185,6 +190,7 @@ protected:
     std::uint64_t pushed = 0;
     std::atomic<std::uint64_t> refused{0};
     int housekept = 0;
+    std::vector<SendOutcome> settlements;
     bool drain_ended = false;
     Diagnostics log{{.handler = [](const Diagnostic&) {}}};
     std::unique_ptr<RecordQueue> queue = std::make_unique<RecordQueue>(1u << 20, 1);

@@ -46,6 +46,23 @@ TEST_F(DrainTest, ClosesABatchAtItsNumberOfRecords) {
     EXPECT_EQ(drain->ledger().queued, 5u);
 }
 
+TEST_F(DrainTest, TellsOfEachBatchOnceItIsSettled) {
+    server.script({answer(503), answer(200), answer(400)});
+    start(batches_of(10), sink_options());
+    push_spans(20);
+
+    run(io, [&]() -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await eventually([&] { return settlements.size() == 2; }));
+        co_await settle();
+    });
+
+    ASSERT_EQ(settlements.size(), 2u) << "a retry is part of its batch";
+    EXPECT_EQ(settlements[0].exported, 10u);
+    EXPECT_EQ(settlements[0].attempts, 2);
+    EXPECT_EQ(settlements[1].dropped, 10u);
+    EXPECT_EQ(settlements[1].status, 400);
+}
+
 // Goal: no batch is over its bytes, and none closes earlier than it must. Method: records of random
 // sizes.
 TEST_F(DrainTest, ClosesABatchBeforeItsBytesAreExceeded) {

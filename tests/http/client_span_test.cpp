@@ -135,7 +135,7 @@ TEST_F(ClientSpanTest, NamesNoPeerWhenTheConnectionIsGone) {
     const auto url = detail::parse_client_url(text);
     {
         detail::ClientSpan seen;
-        seen.start(tracer, known, "GET", *url, 0, std::source_location::current());
+        seen.start(tracer, known, "GET", *url, 0, {}, std::source_location::current());
         seen.connected(detail::TcpSocket(loop.context().get_executor()));
     }
     const auto seen = span();

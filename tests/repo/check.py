@@ -25,6 +25,8 @@ LAYERS = {
     "propagation": {"runtime", "signals", "propagation"},
     "exporters": {"runtime", "signals", "exporters"},
     "telemetry": {"runtime", "signals", "propagation", "exporters", "telemetry"},
+    "instrumentation/event_loop": {"runtime", "signals", "event_loop"},
+    "instrumentation/process": {"runtime", "signals", "process"},
     "instrumentation/http": {"runtime", "signals", "propagation", "http"},
     "testing": {"runtime", "signals", "exporters", "telemetry", "testing"},
     "instrumentation/custom_metrics": {"runtime", "signals", "custom_metrics"},

@@ -50,6 +50,25 @@ TEST(UnsampledSpan, HasAnIdOfItsOwnAndIsItsChildrensParent) {
     EXPECT_EQ(current_span_context(), inner.context());
 }
 
+TEST(SpanTimes, AreThoseThatTheSpanWillShow) {
+    SpanSink sink;
+    Span span("work");
+    const auto times = span.times();
+    EXPECT_GE(times.elapsed_ns(), 0);
+    span.end(times.now);
+    const auto header = sink.take_one().header;
+    EXPECT_EQ(header.start_unix_ns, times.start.unix_ns);
+    EXPECT_EQ(header.end_unix_ns - header.start_unix_ns, times.elapsed_ns());
+    EXPECT_EQ(span.times().now.unix_ns, 0) << "it has ended";
+}
+
+TEST(SpanTimes, AreNoneForASpanThatIsNotRecording) {
+    SpanSink sink({.sampler = Sampler::always_off()});
+    const Span span("work");
+    EXPECT_EQ(span.times().elapsed_ns(), 0);
+    EXPECT_EQ(span.times().start.unix_ns, 0);
+}
+
 TEST(SpanStatus, IsFinalOnceItIsOk) {
     SpanSink sink;
     {

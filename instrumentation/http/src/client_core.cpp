@@ -147,11 +147,14 @@ Task<Result<Response>> ClientCore::call(std::shared_ptr<ClientCore> core, Client
 Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
     count(attempts_);
     ClientSpan span;
-    if (options_.traced) {
-        span.start(
-            tracer_, known_methods_, attempt.request.method(), attempt.url, attempt.resend_count,
-            attempt.request.where());
-    }
+    const ClientSpan::Wanted wanted{
+        .traced = options_.traced,
+        .measured = {
+            options_.measured, options_.measure_active_requests, options_.measure_body_sizes}};
+    span.start(
+        tracer_, known_methods_, attempt.request.method(), attempt.url, attempt.resend_count,
+        wanted, attempt.request.where());
+    span.request_body(attempt.request.body().size());
     ConnectionPtr connection;
     if (attempt.resend_count == 0) { connection = take(attempt.url.authority); }
     const bool reused = connection != nullptr;
@@ -193,6 +196,7 @@ Task<Result<Response>> ClientCore::attempt(Attempt& attempt) {
         span.fail(failure);
         co_return failure;
     }
+    span.response_body(answer->response.body().size());
     span.finish(answer->response.status(), answer->version);
     if (answer->keep_alive && !failure) { give_back(attempt.url.authority, std::move(connection)); }
     co_return std::move(answer->response);

@@ -6,15 +6,20 @@
 #include <arpa/inet.h>
 
 #include <array>
-#include <charconv>
 #include <string>
 
 namespace weft::http::detail {
 
 void ClientSpan::start(
     const Tracer& tracer, const KnownMethods& known, std::string_view method, const ClientUrl& url,
-    int resend_count, std::source_location where) noexcept {
+    int resend_count, const Wanted& wanted, std::source_location where) noexcept {
+    const bool measures = wanted.measured.anything() && ClientMeasurement::is_wanted();
+    if (!wanted.traced && !measures) { return; }
     const bool is_known = known.contains(method);
+    if (measures) {
+        measurement_.start(wanted.measured, is_known ? method : "_OTHER", url.host, url.port);
+    }
+    if (!wanted.traced) { return; }
     AttributeList<8> attributes;
     attributes.add("http.request.method", is_known ? method : "_OTHER");
     if (!is_known) { attributes.add("http.request.method_original", method); }
@@ -51,18 +56,30 @@ void ClientSpan::connected(const TcpSocket& socket) noexcept {
 }
 
 void ClientSpan::finish(int status, int version) noexcept {
-    if (!span_.is_recording()) { return; }
-    span_.set_attribute("http.response.status_code", status);
-    span_.set_attribute("network.protocol.version", version == 10 ? "1.0" : "1.1");
-    if (status < 400) { return; }
-    std::array<char, 12> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), status).ptr;
-    span_.set_error({digits.data(), static_cast<std::size_t>(end - digits.data())});
+    protocol_version_ = version == 10 ? "1.0" : "1.1";
+    if (span_.is_recording()) {
+        span_.set_attribute("http.response.status_code", status);
+        span_.set_attribute("network.protocol.version", protocol_version_);
+    }
+    const StatusText text(status);
+    end(status, status >= 400 ? text.view() : std::string_view());
 }
 
 void ClientSpan::fail(const boost::system::error_code& error) noexcept {
-    if (error == Errc::cancelled) { return; }
-    span_.set_error(error_name(error));
+    end(0, error == Errc::cancelled ? std::string_view() : error_name(error));
+}
+
+void ClientSpan::end(int status, std::string_view error_type) noexcept {
+    if (!error_type.empty()) { span_.set_error(error_type); }
+    if (!measurement_.is_under_way()) { return; }
+    const auto times = span_.times();
+    measurement_.finish(
+        {.elapsed_ns =
+             span_.is_recording() ? times.elapsed_ns() : steady_now_ns() - measurement_.start_ns(),
+         .status = status,
+         .error_type = error_type,
+         .protocol_version = protocol_version_});
+    span_.end(times.now); // After the measurement: an exemplar names the span that is current.
 }
 
 } // namespace weft::http::detail

@@ -240,20 +240,20 @@ Task<bool> Connection::serve() {
     const auto match = router_->find(request_.method(), request_.path());
     if (match.route != nullptr) { RequestAccess::set_route(request_, *match.route, match.params); }
     ServerSpan span;
-    if (core_->options().traced) {
-        span.start(
-            *core_, request_, match.pattern,
-            match.route != nullptr ? match.route->where : std::source_location{});
-    }
+    span.start(
+        *core_, request_, match.pattern,
+        match.route != nullptr ? match.route->where : std::source_location{});
 
     if (status_ == 0 && !parser_->is_done() && !co_await read_body()) {
         must_linger_ = true;
         if (status_ == 0) {
             refused_request();
+            span.request_body(request_.body().size());
             span.abort("connection_closed");
             co_return false;
         }
     }
+    span.request_body(request_.body().size()); // Before a handler takes it.
     const auto& options = core_->options();
     if (status_ == 0 && !enter(Phase::handler, core_->watchdog().expiry(options.handler_timeout))) {
         status_ = 408; // The body was whole just as its time ran out.
@@ -279,7 +279,7 @@ Task<bool> Connection::serve() {
         co_return false;
     }
     const bool keep_alive = status_ == 0 && parser_->keep_alive() && !core_->is_stopping();
-    prepare_output(response, keep_alive);
+    span.response_body(prepare_output(response, keep_alive));
     error_code error;
     // Bound: write_timeout. A response nearly always fits into the socket's buffer and needs no turn of the loop.
     while (!write_some(error) && !error) {
@@ -323,18 +323,20 @@ Response Connection::refusal(int status) const {
     return status_response(status);
 }
 
-/// `response` must stay as it is until all is sent.
-void Connection::prepare_output(Response& response, bool keep_alive) {
+/// `response` must stay as it is until all is sent. Returns the bytes of its body.
+std::size_t Connection::prepare_output(Response& response, bool keep_alive) {
     if (response.status() < 200 || response.status() > 999) { response.set_status(500); }
     output_.clear();
     write_head(output_, response, {.version = request_.version(), .keep_alive = keep_alive});
     std::string_view body;
     if (request_.method() != "HEAD" && !has_no_body(response.status())) { body = response.body(); }
-    if (body.size() <= joined_body_bytes_max) {
+    const auto bytes = body.size();
+    if (bytes <= joined_body_bytes_max) {
         output_ += body;
         body = {};
     }
     output_left_ = {asio::buffer(output_), asio::buffer(body.data(), body.size())};
+    return bytes;
 }
 
 void Connection::output_sent(std::size_t count) noexcept {

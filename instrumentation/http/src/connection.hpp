@@ -50,7 +50,7 @@ private:
     Response generated_answer(const RouteMatch& match) const;
     Response refusal(int status) const;
     Response answer_of_exception(const std::exception_ptr& thrown, ServerSpan& span) const;
-    void prepare_output(Response& response, bool keep_alive);
+    std::size_t prepare_output(Response& response, bool keep_alive);
     void output_sent(std::size_t count) noexcept;
     bool write_some(boost::system::error_code& error);
     Task<void> write_failure(int status);

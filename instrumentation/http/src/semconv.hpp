@@ -6,6 +6,9 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <array>
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,6 +36,20 @@ struct Forwarded {
 /// `query` with the values of parameters that sign or identify replaced by REDACTED. Nearly always `query` itself;
 /// else the text is put into `scratch`.
 [[nodiscard]] std::string_view redact_query(std::string_view query, std::string& scratch);
+
+/// A status code as the text of an `error.type`.
+class StatusText {
+public:
+    explicit StatusText(int status) noexcept
+        : chars_(static_cast<std::size_t>(
+              std::to_chars(text_.data(), text_.data() + text_.size(), status).ptr -
+              text_.data())) {}
+    [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), chars_}; }
+
+private:
+    std::array<char, 12> text_;
+    std::size_t chars_;
+};
 
 /// A low-cardinality word for a transport failure: "connection_reset", "timeout".
 [[nodiscard]] std::string_view error_name(const boost::system::error_code& error) noexcept;

@@ -65,6 +65,7 @@ std::string endpoint_text(const ServerOptions& options) {
 
 ServerCore::ServerCore(asio::io_context& context, ServerOptions options)
     : context_(context), options_((validate(options), std::move(options))),
+      measured_{options_.measured, options_.measure_active_requests, options_.measure_body_sizes},
       known_methods_(options_.known_methods),
       tracer_("weft.http.server", WEFT_VERSION, "https://opentelemetry.io/schemas/1.44.0"),
       watchdog_(std::make_shared<Watchdog>(context, shortest_time(options_), tick_max)),

@@ -4,6 +4,7 @@
 // Threads: the accept loop and the waiting of stop() run on one strand; connections anywhere.
 
 #include "known_methods.hpp"
+#include "request_metrics.hpp"
 #include "router.hpp"
 #include "watchdog.hpp"
 
@@ -57,6 +58,7 @@ public:
     void connection_closed() noexcept;
 
     [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
+    [[nodiscard]] const Measured& measured() const noexcept { return measured_; }
     [[nodiscard]] const KnownMethods& known_methods() const noexcept { return known_methods_; }
     /// Asked per request: a Runtime may set the process's after the server has been made.
     [[nodiscard]] Propagators propagators() const noexcept {
@@ -87,6 +89,7 @@ private:
 
     asio::io_context& context_;
     const ServerOptions options_;
+    const Measured measured_;
     const KnownMethods known_methods_;
     const Tracer tracer_;
     const std::shared_ptr<Watchdog> watchdog_;

@@ -8,7 +8,6 @@
 #include <weft/propagation/composite.hpp>
 
 #include <array>
-#include <charconv>
 #include <utility>
 
 namespace weft::http::detail {
@@ -49,18 +48,29 @@ struct CarriedBaggage {
 void ServerSpan::start(
     const ServerCore& core, const Request& request, std::string_view route,
     std::source_location where) {
-    auto [parent, baggage] = extract(core.propagators(), request.headers());
-    if (!baggage.empty()) { baggage_.emplace(CarriedBaggage{std::move(baggage)}); }
-    // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
-    if (!core.tracer().is_enabled()) {
-        if (parent.is_valid()) { span_ = Span(core.tracer(), "", {}, {.parent = parent}); }
-        return;
+    const auto& options = core.options();
+    PropagatedContext came;
+    if (options.traced) {
+        came = extract(core.propagators(), request.headers());
+        if (!came.baggage.empty()) { baggage_.emplace(CarriedBaggage{std::move(came.baggage)}); }
     }
+    const bool records = options.traced && core.tracer().is_enabled();
+    const bool measures = core.measured().anything() && ServerMeasurement::is_wanted();
+    // Without a runtime the context is only carried on, for clients further down; nobody would read attributes.
+    if (!records && came.trace.is_valid()) {
+        span_ = Span(core.tracer(), "", {}, {.parent = came.trace});
+    }
+    if (!records && !measures) { return; }
     const bool known = core.known_methods().contains(request.method());
     const auto method = known ? request.method() : std::string_view("_OTHER");
-    const SpanName name(known ? method : "HTTP", route);
     const auto forwarded =
-        core.options().trust_forwarded ? parse_forwarded(request.headers()) : Forwarded{};
+        options.trust_forwarded ? parse_forwarded(request.headers()) : Forwarded{};
+    protocol_version_ = protocol_version(request.version());
+    if (measures) {
+        measurement_.start(core.measured(), method, metric_scheme(forwarded.scheme), route);
+    }
+    if (!records) { return; }
+    const SpanName name(known ? method : "HTTP", route);
     auto authority_text = forwarded.host;
     if (authority_text.empty()) { authority_text = RequestAccess::authority(request); }
     if (authority_text.empty()) { authority_text = request.header("host"); }
@@ -83,22 +93,32 @@ void ServerSpan::start(
         "client.address", forwarded.client.empty() ? request.peer_address() : forwarded.client);
     attributes.add("network.peer.address", request.peer_address());
     attributes.add("network.peer.port", request.peer_port());
-    attributes.add("network.protocol.version", protocol_version(request.version()));
+    attributes.add("network.protocol.version", protocol_version_);
     if (!user_agent.empty()) { attributes.add("user_agent.original", user_agent); }
     span_ = Span(
-        core.tracer(), name.view(), attributes.view(), {.kind = SpanKind::server, .parent = parent},
-        where);
+        core.tracer(), name.view(), attributes.view(),
+        {.kind = SpanKind::server, .parent = came.trace}, where);
 }
 
 void ServerSpan::finish(int status) noexcept {
-    if (!span_.is_recording()) { return; }
     span_.set_attribute("http.response.status_code", status);
-    if (status < 500) { return; }
-    std::array<char, 12> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), status).ptr;
-    span_.set_error({digits.data(), static_cast<std::size_t>(end - digits.data())});
+    const StatusText text(status);
+    end(status, status >= 500 ? text.view() : std::string_view());
 }
 
-void ServerSpan::abort(std::string_view error_type) noexcept { span_.set_error(error_type); }
+void ServerSpan::abort(std::string_view error_type) noexcept { end(0, error_type); }
+
+void ServerSpan::end(int status, std::string_view error_type) noexcept {
+    if (!error_type.empty()) { span_.set_error(error_type); }
+    if (!measurement_.is_under_way()) { return; }
+    const auto times = span_.times();
+    measurement_.finish(
+        {.elapsed_ns =
+             span_.is_recording() ? times.elapsed_ns() : steady_now_ns() - measurement_.start_ns(),
+         .status = status,
+         .error_type = error_type,
+         .protocol_version = protocol_version_});
+    span_.end(times.now); // After the measurement: an exemplar names the span that is current.
+}
 
 } // namespace weft::http::detail

@@ -40,6 +40,8 @@ public:
     using ProducerCounts = std::function<void(Ledger&)>;
     /// Called about once a second while the drain runs: for clocks and the like.
     using Housekeeping = std::function<void()>;
+    /// Told of each batch once it is settled, all retries included, on the executor: for measurements. Must not throw.
+    using Settled = std::function<void(std::int64_t elapsed_ns, const SendOutcome&)>;
 
     struct Setup {
         asio::any_io_executor executor;
@@ -50,6 +52,7 @@ public:
         BatchOptions batch;
         ProducerCounts producer_counts;
         Housekeeping housekeeping;
+        Settled settled{};
         Diagnostics& log;
         TailSampling tail{}; ///< Traces only. Decides between queue and batch.
         /// False: records hold any number of items, so that `producer_counts` also adds what has entered the queue,

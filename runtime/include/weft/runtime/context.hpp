@@ -102,6 +102,9 @@ inline constinit thread_local InstalledSlot* current_slice = nullptr;
 /// The slot that this thread holds for what runs on it now: the slice's own, or outside of any slice the ambient one.
 /// Null: not asked for yet, or given up (I6).
 inline constinit thread_local ContextSlot* current_slot = nullptr;
+/// How many slices have begun on this thread, for who measures its event loop. relaxed: written by this thread alone, with
+/// plain loads and stores; a late reader is a little behind.
+inline constinit thread_local std::atomic<std::uint64_t> thread_slices{0};
 /// Its address, made odd, is this thread's token.
 inline constinit thread_local char thread_token_place = 0;
 [[nodiscard]] inline std::uint64_t thread_token() noexcept {
@@ -189,7 +192,10 @@ class InstalledSlot {
 public:
     explicit InstalledSlot(SlotHandle handle) noexcept
         : handle_(handle), previous_slice_(std::exchange(current_slice, this)),
-          previous_slot_(std::exchange(current_slot, nullptr)) {}
+          previous_slot_(std::exchange(current_slot, nullptr)) {
+        constexpr auto order = std::memory_order_relaxed; // See thread_slices.
+        thread_slices.store(thread_slices.load(order) + 1, order);
+    }
     InstalledSlot(const InstalledSlot&) = delete;
     InstalledSlot& operator=(const InstalledSlot&) = delete;
     ~InstalledSlot() {

@@ -52,6 +52,13 @@ struct WallTime {
     }
 };
 
+/// When a span began, and now by the same clock: the wall clock as its local trace took it.
+struct SpanTimes {
+    WallTime start;
+    WallTime now;
+    [[nodiscard]] std::int64_t elapsed_ns() const noexcept { return now.unix_ns - start.unix_ns; }
+};
+
 /// A reference to another span, in this trace or another. Lifetime: copied before the call returns.
 struct Link {
     TraceContext context;
@@ -288,6 +295,9 @@ public:
     /// As above, with the trace state: what to give to `w3c::inject` or `SpanOptions::parent`.
     [[nodiscard]] TraceContext trace_context() const noexcept;
 
+    /// For a measurement of exactly what the span will show: record `elapsed_ns()`, then `end(times.now)`. All zero when it
+    /// is not recording. It ends no earlier than it began.
+    [[nodiscard]] SpanTimes times() const noexcept;
     /// Ends now, or at a time of the caller's. Later calls do nothing. If the queue is full the span is dropped and
     /// counted. The span stops being current.
     void end(WallTime time = {}) noexcept;

@@ -27,6 +27,12 @@ class ClientCore;
 struct ClientOptions {
     /// Makes a client span for each attempt, and sends its context along.
     bool traced = true;
+    /// Measures http.client.request.duration of each attempt, also of those whose span is not sampled. To the process's
+    /// default runtime. See docs/metrics-reference.md.
+    bool measured = true;
+    bool measure_active_requests = false; ///< Measures http.client.active_requests.
+    /// Measures http.client.request.body.size and http.client.response.body.size.
+    bool measure_body_sizes = false;
     /// The formats in which it is sent. Unset: the process's, `default_propagators()`. For third parties, who should not
     /// see the baggage: `Propagators{Propagator::tracecontext}`.
     std::optional<Propagators> propagators{};

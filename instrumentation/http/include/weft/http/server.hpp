@@ -33,6 +33,12 @@ struct ServerOptions {
     std::uint16_t port = 0;            ///< 0 takes a free one; see Server::port.
     /// Makes a span for each request, continuing the trace that came with it.
     bool traced = true;
+    /// Measures http.server.request.duration of each request, also of those whose span is not sampled. To the process's
+    /// default runtime. See docs/metrics-reference.md.
+    bool measured = true;
+    bool measure_active_requests = false; ///< Measures http.server.active_requests.
+    /// Measures http.server.request.body.size and http.server.response.body.size.
+    bool measure_body_sizes = false;
     /// The formats in which that trace is read. Unset: the process's, `default_propagators()`.
     std::optional<Propagators> propagators{};
     /// Believes Forwarded and X-Forwarded-*: for the attributes client.address, server.address and url.scheme.

@@ -1,0 +1,339 @@
+#include "self_metrics.hpp"
+
+#include <weft/exporters/drop_reason.hpp>
+#include <weft/runtime/clock.hpp>
+#include <weft/signals/detail/meter_provider.hpp>
+#include <weft/signals/histogram.hpp>
+#include <weft/signals/observable.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace weft::detail {
+namespace {
+
+constexpr Meter self_meter("weft.telemetry", "", "https://opentelemetry.io/schemas/1.44.0");
+constexpr auto signal_count = all_signals.size();
+
+using Sum = ObservableCounter<std::int64_t>;
+using Current = ObservableUpDownCounter<std::int64_t>;
+using Attributes = std::initializer_list<Attribute>;
+
+std::int64_t integer(std::uint64_t count) noexcept { return static_cast<std::int64_t>(count); }
+
+std::size_t index_of(Signal signal) noexcept { return static_cast<std::size_t>(signal); }
+
+// The conventions' words for what is counted.
+constexpr std::array<std::string_view, signal_count> units{
+    "{span}", "{data_point}", "{log_record}"};
+constexpr std::array<std::string_view, signal_count> processor_types{
+    "batching_span_processor", "", "batching_log_processor"};
+constexpr std::array<std::string_view, signal_count> processor_names{
+    "batching_span_processor/0", "", "batching_log_processor/0"};
+constexpr std::array<std::string_view, signal_count> exporter_types{
+    "otlp_http_span_exporter", "otlp_http_metric_exporter", "otlp_http_log_exporter"};
+constexpr std::array<std::string_view, signal_count> exporter_names{
+    "otlp_http_span_exporter/0", "otlp_http_metric_exporter/0", "otlp_http_log_exporter/0"};
+
+// Metrics have no processor: a reader collects them.
+constexpr std::array<std::string_view, signal_count> queue_size_names{
+    "otel.sdk.processor.span.queue.size", "", "otel.sdk.processor.log.queue.size"};
+constexpr std::array<std::string_view, signal_count> processed_names{
+    "otel.sdk.processor.span.processed", "", "otel.sdk.processor.log.processed"};
+constexpr std::array<std::string_view, signal_count> inflight_names{
+    "otel.sdk.exporter.span.inflight", "otel.sdk.exporter.metric_data_point.inflight",
+    "otel.sdk.exporter.log.inflight"};
+constexpr std::array<std::string_view, signal_count> exported_names{
+    "otel.sdk.exporter.span.exported", "otel.sdk.exporter.metric_data_point.exported",
+    "otel.sdk.exporter.log.exported"};
+
+/// Where a record was when it was dropped, in the conventions' picture of an SDK.
+enum class Place : std::uint8_t { processor, exporter, sampler };
+Place place_of(DropReason reason) noexcept {
+    switch (reason) {
+    case DropReason::retry_exhausted:
+    case DropReason::rejected_by_status:
+    case DropReason::request_too_large:
+    case DropReason::response_too_large:
+    case DropReason::internal_error:
+        return Place::exporter;
+    case DropReason::tail_sampled_out:
+        return Place::sampler;
+    default:
+        return Place::processor;
+    }
+}
+std::string_view processor_error(DropReason reason) noexcept {
+    return reason == DropReason::shutdown ? "already_shutdown" : name(reason);
+}
+
+/// Instruments of one signal; those without a name are not made.
+struct SignalInstruments {
+    SignalInstruments(const Meter& meter, std::size_t i)
+        : inflight(
+              meter, inflight_names[i],
+              {.unit = units[i], .description = "Passed to the exporter, not yet exported."}),
+          exported(
+              meter, exported_names[i],
+              {.unit = units[i], .description = "For which the export has finished, or failed."}),
+          queue_size(
+              meter, queue_size_names[i],
+              {.unit = units[i], .description = "In the queue of the processor."}),
+          processed(
+              meter, processed_names[i],
+              {.unit = units[i],
+               .description = "For which the processing has finished, or failed."}),
+          has_processor(!processed_names[i].empty()) {}
+
+    Current inflight;
+    Sum exported;
+    Current queue_size;
+    Sum processed;
+    bool has_processor;
+};
+
+} // namespace
+
+struct SelfMetrics::State {
+    explicit State(SelfMetricsOptions given)
+        : options(std::move(given)), meter(self_meter.bound_to(options.provider)),
+          of_signal{
+              SignalInstruments(meter, 0), SignalInstruments(meter, 1),
+              SignalInstruments(meter, 2)},
+          created(
+              meter, "weft.ledger.created",
+              {.unit = "{record}", .description = "Records that ended, or were collected."}),
+          exported(
+              meter, "weft.ledger.exported",
+              {.unit = "{record}", .description = "Records that the receiver accepted."}),
+          rejected(
+              meter, "weft.ledger.rejected",
+              {.unit = "{record}",
+               .description = "Records that the receiver refused in an accepted request."}),
+          dropped(
+              meter, "weft.ledger.dropped",
+              {.unit = "{record}", .description = "Records that were lost, by the reason."}),
+          queued(
+              meter, "weft.ledger.queued",
+              {.unit = "{record}", .description = "Records that wait to be sent."}),
+          in_flight(
+              meter, "weft.ledger.in_flight",
+              {.unit = "{record}", .description = "Records in a request, retries included."}),
+          spooled(
+              meter, "weft.ledger.spooled",
+              {.unit = "{record}", .description = "Records that wait on disk."}),
+          queue_used(
+              meter, "weft.queue.usage",
+              {.unit = "By", .description = "Bytes of the queue that are taken."}),
+          queue_capacity(
+              meter, "weft.queue.limit",
+              {.unit = "By", .description = "Bytes that the queue has room for."}),
+          refused_values(
+              meter, "weft.metrics.refused",
+              {.unit = "{measurement}",
+               .description = "Measurements of values that their instrument does not "
+                              "take."}),
+          lost(
+              meter, "weft.metrics.lost",
+              {.unit = "{measurement}", .description = "Measurements lost for want of memory."}),
+          collection(
+              meter, "otel.sdk.metric_reader.collection.duration",
+              {.unit = "s", .description = "The duration of the collect operation."}),
+          operation(
+              meter, "otel.sdk.exporter.operation.duration",
+              {.unit = "s", .description = "The duration of exporting a batch."}) {}
+
+    void observe(Observations& to) const;
+    void observe_signal(Observations& to, std::size_t i, const Ledger& ledger) const;
+    void observe_ledger(Observations& to, std::string_view signal, const Ledger& ledger) const;
+    void record_export(
+        Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept;
+
+    const SelfMetricsOptions options;
+    Sources sources; // Set before the callback is registered, then read by it.
+    const Meter meter;
+    std::array<SignalInstruments, signal_count> of_signal;
+    Sum created;
+    Sum exported;
+    Sum rejected;
+    Sum dropped;
+    Current queued;
+    Current in_flight;
+    Current spooled;
+    Current queue_used;
+    Current queue_capacity;
+    Sum refused_values;
+    Sum lost;
+    const Histogram<double> collection;
+    const Histogram<double> operation;
+    ObservableCallback callback; // Last: it goes first.
+};
+
+void SelfMetrics::State::observe_ledger(
+    Observations& to, std::string_view signal, const Ledger& ledger) const {
+    const Attribute which{"weft.signal", signal};
+    to.observe(created, integer(ledger.created), {which});
+    to.observe(exported, integer(ledger.exported), {which});
+    to.observe(rejected, integer(ledger.rejected), {which});
+    for (std::size_t i = 1; i < ledger.dropped.size(); ++i) { // From 1: 0 is DropReason::none.
+        if (ledger.dropped[i] == 0) { continue; }
+        to.observe(
+            dropped, integer(ledger.dropped[i]),
+            {which, {"weft.drop.reason", name(static_cast<DropReason>(i))}});
+    }
+    to.observe(queued, integer(ledger.queued), {which});
+    to.observe(in_flight, integer(ledger.in_flight), {which});
+    to.observe(spooled, integer(ledger.spooled), {which});
+}
+
+void SelfMetrics::State::observe_signal(
+    Observations& to, std::size_t i, const Ledger& ledger) const {
+    const auto& instruments = of_signal[i];
+    const bool has_server = !options.server_address.empty();
+    // One list for both: an attribute more or less makes another initializer list.
+    const auto tell = [&](const InstrumentBase& instrument, std::uint64_t value,
+                          std::string_view type, std::string_view component, std::string_view error,
+                          bool is_exporter) {
+        const Attribute a{"otel.component.type", type};
+        const Attribute b{"otel.component.name", component};
+        const Attribute c{"server.address", options.server_address};
+        const Attribute d{"server.port", options.server_port};
+        const Attribute e{"error.type", error};
+        const auto count = integer(value);
+        if (is_exporter && has_server) {
+            error.empty() ? to.observe(instrument, count, {a, b, c, d})
+                          : to.observe(instrument, count, {a, b, c, d, e});
+        } else {
+            error.empty() ? to.observe(instrument, count, {a, b})
+                          : to.observe(instrument, count, {a, b, e});
+        }
+    };
+    const auto of_exporter = [&](const InstrumentBase& instrument, std::uint64_t value,
+                                 std::string_view error = {}) {
+        tell(instrument, value, exporter_types[i], exporter_names[i], error, true);
+    };
+    const auto of_processor = [&](const InstrumentBase& instrument, std::uint64_t value,
+                                  std::string_view error = {}) {
+        tell(instrument, value, processor_types[i], processor_names[i], error, false);
+    };
+
+    of_exporter(instruments.inflight, ledger.in_flight);
+    of_exporter(instruments.exported, ledger.exported);
+    if (ledger.rejected != 0) { of_exporter(instruments.exported, ledger.rejected, "rejected"); }
+    std::uint64_t lost_in_exporter = 0;
+    for (std::size_t r = 1; r < ledger.dropped.size(); ++r) {
+        const auto reason = static_cast<DropReason>(r);
+        const auto count = ledger.dropped[r];
+        if (count == 0) { continue; }
+        if (place_of(reason) == Place::exporter) {
+            lost_in_exporter += count;
+            of_exporter(instruments.exported, count, name(reason));
+        } else if (place_of(reason) == Place::processor && instruments.has_processor) {
+            of_processor(instruments.processed, count, processor_error(reason));
+        }
+    }
+    if (!instruments.has_processor) { return; }
+    of_processor(instruments.queue_size, ledger.queued);
+    // Those in flight are not in it: one that a shutdown cuts off becomes a drop, and a counter must not go back.
+    of_processor(instruments.processed, ledger.exported + ledger.rejected + lost_in_exporter);
+}
+
+void SelfMetrics::State::observe(Observations& to) const {
+    for (const auto signal : all_signals) {
+        const auto i = index_of(signal);
+        const auto& source = sources[i];
+        if (source.ledger) {
+            const Ledger ledger = source.ledger();
+            observe_ledger(to, name(signal), ledger);
+            observe_signal(to, i, ledger);
+        }
+        if (source.queue) {
+            const auto queue = source.queue();
+            to.observe(queue_used, integer(queue.used_bytes), {{"weft.signal", name(signal)}});
+            to.observe(
+                queue_capacity, integer(queue.capacity_bytes), {{"weft.signal", name(signal)}});
+        }
+    }
+    if (options.provider != nullptr) {
+        const auto counted = counts(*options.provider);
+        to.observe(refused_values, integer(counted.refused_values));
+        to.observe(lost, integer(counted.lost));
+    }
+}
+
+SelfMetrics::SelfMetrics(SelfMetricsOptions options)
+    : state_(std::make_shared<State>(std::move(options))) {}
+
+void SelfMetrics::watch(Sources sources) {
+    State& state = *state_;
+    state.sources = std::move(sources);
+    auto& spans = state.of_signal[0];
+    auto& points = state.of_signal[1];
+    auto& logs = state.of_signal[2];
+    state.callback = ObservableCallback(
+        {state.created,        state.exported,       state.rejected,  state.dropped,
+         state.queued,         state.in_flight,      state.spooled,   state.queue_used,
+         state.queue_capacity, state.refused_values, state.lost,      spans.inflight,
+         spans.exported,       spans.queue_size,     spans.processed, points.inflight,
+         points.exported,      logs.inflight,        logs.exported,   logs.queue_size,
+         logs.processed},
+        ObservableCallback::Plain([&state](Observations& to) { state.observe(to); }));
+}
+
+SelfMetrics::~SelfMetrics() { state_->callback = {}; } // Waits for who is asking.
+
+SelfMetrics::Collect SelfMetrics::measured(Collect collect) const {
+    return [state = state_,
+            collect = std::move(collect)](MetricVisitor& visitor) -> asio::awaitable<void> {
+        // The function may go while its coroutine runs.
+        return [](std::shared_ptr<State> kept, Collect inner,
+                  MetricVisitor& to) -> asio::awaitable<void> {
+            const auto begin = steady_now_ns();
+            std::exception_ptr thrown;
+            try {
+                co_await inner(to);
+            } catch (...) { thrown = std::current_exception(); }
+            const double elapsed_s = static_cast<double>(steady_now_ns() - begin) / 1e9;
+            const Attribute type{"otel.component.type", "periodic_metric_reader"};
+            const Attribute component{"otel.component.name", "periodic_metric_reader/0"};
+            if (thrown != nullptr) {
+                kept->collection.record(elapsed_s, {type, component, {"error.type", "_OTHER"}});
+                std::rethrow_exception(thrown);
+            }
+            kept->collection.record(elapsed_s, {type, component});
+        }(state, collect, visitor);
+    };
+}
+
+Drain::Settled SelfMetrics::settled(Signal signal) const {
+    return [state = state_, signal](std::int64_t elapsed_ns, const SendOutcome& outcome) {
+        state->record_export(signal, elapsed_ns, outcome);
+    };
+}
+
+void SelfMetrics::State::record_export(
+    Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept {
+    std::array<Attribute, 6> attributes;
+    std::size_t count = 0;
+    const auto add = [&](std::string_view key, const AttributeValue& value) {
+        attributes[count++] = {key, value};
+    };
+    add("otel.component.type", exporter_types[index_of(signal)]);
+    add("otel.component.name", exporter_names[index_of(signal)]);
+    if (!options.server_address.empty()) {
+        add("server.address", options.server_address);
+        add("server.port", options.server_port);
+    }
+    if (outcome.status != 0) { add("http.response.status_code", outcome.status); }
+    if (outcome.dropped != 0) {
+        add("error.type", name(outcome.reason));
+    } else if (outcome.rejected != 0) {
+        add("error.type", "rejected");
+    }
+    operation.record(
+        static_cast<double>(elapsed_ns) / 1e9,
+        std::span<const Attribute>(attributes.data(), count));
+}
+
+} // namespace weft::detail
