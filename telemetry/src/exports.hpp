@@ -1,5 +1,6 @@
 #pragma once
 #include "pipeline.hpp"
+#include "self_metrics.hpp"
 #include "service_thread.hpp"
 
 #include <weft/exporters/prometheus_server.hpp>
@@ -14,6 +15,7 @@ namespace weft::detail {
 struct Exports {
     ServiceThread service;
     Pipelines pipelines;     // Destroyed before their executor.
+    std::unique_ptr<SelfMetrics> self; // Asks the pipelines, hence gone before them. Null: no metrics.
     std::unique_ptr<PrometheusServer> prometheus; // Null: none. Of this process alone: a child has another's port.
     std::future<void> house; // Of the housekeeping where no pipeline does it; nobody waits for it.
     bool is_started = false; // The pipelines have been made. False: run() alone has a use for the thread.

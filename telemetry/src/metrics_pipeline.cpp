@@ -41,6 +41,7 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
         .batch = batch_options(setup.options),
         .producer_counts = [queue](Ledger& ledger) { queue->metrics.add_to(ledger); },
         .housekeeping = std::move(setup.housekeeping),
+        .settled = std::move(setup.settled),
         .log = diagnostics(),
         .tail = {},
         .one_item_each = false});

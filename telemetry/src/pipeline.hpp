@@ -1,5 +1,6 @@
 #pragma once
 #include <weft/exporters/batch_builder.hpp>
+#include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/runtime/signal.hpp>
@@ -39,6 +40,7 @@ struct PipelineSetup {
     const Options& options;
     EncodedResource resource;
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
+    Drain::Settled settled{};           ///< Told of each export that has ended.
 };
 
 /// Options::sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.

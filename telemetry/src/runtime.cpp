@@ -222,28 +222,54 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     }
 
     void start_pipelines(Exports& to, const Resource& resource) {
+        if (meters != nullptr) { to.self = make_self_metrics(); }
         std::function<void()> house = &housekeeping; // For the first: it is done once.
-        const auto setup = [&] {
+        const auto setup = [&](Signal signal) {
             return detail::PipelineSetup{
                 .executor = to.service.io_context().get_executor(),
                 .options = options,
                 .resource = {resource.encoded(), resource.schema_url},
-                .housekeeping = house};
+                .housekeeping = house,
+                .settled = to.self ? to.self->settled(signal) : nullptr};
         };
         if (provider != nullptr) {
             to.pipeline(Signal::traces) =
-                std::make_shared<detail::TracesPipeline>(setup(), *provider);
+                std::make_shared<detail::TracesPipeline>(setup(Signal::traces), *provider);
             if (detail::exports(options, Signal::traces)) { house = nullptr; }
         }
         if (meters != nullptr && detail::exports(options, Signal::metrics)) {
-            to.pipeline(Signal::metrics) =
-                std::make_shared<detail::MetricsPipeline>(setup(), metric_source(reader_options()));
+            to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
+                setup(Signal::metrics), to.self->measured(metric_source(reader_options())));
             house = nullptr;
         }
         if (house) { // Processors or Prometheus alone.
             to.house = asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
         }
+        if (to.self) { watch(to); }
         to.is_started = true;
+    }
+
+    [[nodiscard]] std::unique_ptr<detail::SelfMetrics> make_self_metrics() const {
+        const auto url = detail::signal_sink(options.otlp, Signal::metrics).options.url;
+        return std::make_unique<detail::SelfMetrics>(detail::SelfMetricsOptions{
+            .provider = meters, .server_address = url.host, .server_port = url.port});
+    }
+
+    void watch(Exports& to) const {
+        detail::SelfMetrics::Sources sources;
+        for (const auto signal : all_signals) {
+            auto& source = sources[static_cast<std::size_t>(signal)];
+            if (const auto& pipeline = to.pipeline(signal); detail::exports(options, signal)) {
+                source.ledger = [p = pipeline.get()] { return p->ledger(); };
+            }
+        }
+        if (sources[0].ledger) {
+            sources[0].queue = [p = provider] {
+                return detail::SelfMetricsSource::Queue{
+                    p->queue.used_bytes(), p->queue.capacity()};
+            };
+        }
+        to.self->watch(std::move(sources));
     }
 
     // A reader of its own.

@@ -33,6 +33,7 @@ TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider)
         .batch = setup.options.batch,
         .producer_counts = [p = &provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
         .housekeeping = std::move(setup.housekeeping),
+        .settled = std::move(setup.settled),
         .log = diagnostics(),
         .tail = setup.options.tail_sampling});
     run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
