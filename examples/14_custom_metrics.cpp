@@ -1,9 +1,8 @@
 // Business metrics in a group with labels that stay few, and metrics that scripts post. The token comes from the environment
-// variable SHOP_METRICS_TOKEN. Expect: a line with the address; post to it with the curl lines below, Ctrl-C ends it.
+// variable SHOP_METRICS_TOKEN. Expect: a line with the address; post to it with curl as below (one line), Ctrl-C ends it.
 //
-//   curl -d '{"name": "backup.bytes", "type": "counter", "value": 1048576, "labels": {"host": "db1"}, "unit": "By"}' \
-//     -H 'Content-Type: application/json' -H "Authorization: Bearer $SHOP_METRICS_TOKEN" \
-//     http://127.0.0.1:PORT/metrics/custom
+//   curl http://127.0.0.1:PORT/metrics/custom -H "Authorization: Bearer $SHOP_METRICS_TOKEN"
+//     -H 'Content-Type: application/json' -d '{"name": "backup.bytes", "type": "counter", "value": 1048576}'
 #include <weft/custom_metrics/handler.hpp>
 #include <weft/http/server.hpp>
 #include <weft/signals/label.hpp>
