@@ -303,9 +303,13 @@ struct Added {
 
 Added add_to_stream(Stream& stream, std::uint64_t bits, std::string_view key) noexcept {
     Added added;
-    added.series = stream.find_or_create(key, false, added.overflowed);
-    if (added.series != nullptr ? !try_add(*added.series, bits, key)
-                                : stream.overflow_mode == OverflowMode::aggregate) {
+    // Bound: a series is hardly ever forgotten between being found and added to, and being found keeps it for a while.
+    for (int tries = 0; tries < 3; ++tries) {
+        added.series = stream.find_or_create(key, false, added.overflowed);
+        if (added.series == nullptr) { break; }
+        if (try_add(*added.series, bits, key)) { return added; }
+    }
+    if (added.series != nullptr || stream.overflow_mode == OverflowMode::aggregate) {
         stream.instrument->provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
     }
     return added;

@@ -204,6 +204,14 @@ bool Stream::keeps(std::string_view attribute_key) const noexcept {
            !std::binary_search(exclude.begin(), exclude.end(), attribute_key, std::less<>());
 }
 
+// For the usual form of a single stream.
+bool Stream::has_short_path() const noexcept {
+    if (instrument->streams.size() != 1) { return false; }
+    return instrument->descriptor->kind == InstrumentKind::histogram
+               ? form == Form::histogram_integer || form == Form::histogram_floating
+               : form == Form::sum_integer || form == Form::sum_floating;
+}
+
 Series* Stream::create(std::string canonical, std::uint64_t hash) {
     // Gauges have no cells; a place of two words is what a sum takes.
     const CellRef place = CellSpace::allocate(cell_words);
@@ -216,6 +224,9 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
         if (free.empty()) {
             made = &storage.emplace_back();
             made->number = static_cast<std::uint32_t>(storage.size() - 1);
+            // For good, also when it is used again: recorders of an earlier use may have read it at any time.
+            made->owner = this;
+            made->SeriesTarget::stream = has_short_path() ? this : nullptr;
         } else {
             made = free.back();
             free.pop_back();
@@ -226,13 +237,6 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
         throw;
     }
     for (auto& text : made->text) { text.clear(); }
-    // There is a short path for the usual form of a single stream.
-    const auto kind = instrument->descriptor->kind;
-    const bool plain = kind == InstrumentKind::histogram
-                           ? form == Form::histogram_integer || form == Form::histogram_floating
-                           : form == Form::sum_integer || form == Form::sum_floating;
-    made->SeriesTarget::stream = plain && instrument->streams.size() == 1 ? this : nullptr;
-    made->owner = this;
     made->key = std::move(canonical);
     made->hash = hash;
     ++made->incarnation;

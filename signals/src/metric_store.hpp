@@ -185,6 +185,7 @@ struct Stream {
 private:
     void show(Series& series) noexcept;
     void erase(Series& series) noexcept;
+    [[nodiscard]] bool has_short_path() const noexcept;
     Series* create(std::string canonical, std::uint64_t hash);
     Series* overflow_series();
     void insert(Series& series);
