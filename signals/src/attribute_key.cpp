@@ -1,13 +1,16 @@
 #include "attribute_key.hpp"
 
+#include "thread_metrics.hpp"
+#include "utf8.hpp"
 #include "wire.hpp"
 
 #include <weft/runtime/ids.hpp>
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <memory>
 #include <new>
+#include <utility>
 
 namespace weft::detail {
 namespace {
@@ -69,8 +72,17 @@ void AttributeKey::put_encoded(const Attribute& attribute) noexcept {
 }
 
 bool AttributeKey::grow(std::size_t bytes) noexcept {
-    const std::size_t wanted = std::max(capacity_ * 2, size_ + bytes);
-    char* const fresh = wanted <= bytes_max && !failed_ ? new (std::nothrow) char[wanted] : nullptr;
+    std::size_t wanted = std::max(std::min(capacity_ * 2, bytes_max), size_ + bytes);
+    char* fresh = nullptr;
+    if (wanted <= bytes_max && !failed_) {
+        auto* const metrics = thread_metrics_if_leased();
+        if (metrics != nullptr && metrics->spare_bytes >= wanted) {
+            fresh = metrics->spare.release();
+            wanted = std::exchange(metrics->spare_bytes, 0);
+        } else {
+            fresh = new (std::nothrow) char[wanted];
+        }
+    }
     if (fresh == nullptr) {
         failed_ = true;
         return false;
@@ -82,7 +94,50 @@ bool AttributeKey::grow(std::size_t bytes) noexcept {
     return true;
 }
 
-void AttributeKey::release() noexcept { delete[] data_; }
+void AttributeKey::release() noexcept {
+    std::unique_ptr<char[]> memory(data_);
+    auto* const metrics = thread_metrics_if_leased();
+    if (metrics == nullptr || metrics->spare_bytes >= capacity_) { return; }
+    metrics->spare = std::move(memory); // For the thread's next large set.
+    metrics->spare_bytes = capacity_;
+}
+
+namespace {
+
+bool is_utf8(std::string_view text) noexcept {
+    if (is_ascii(text)) { return true; }
+    while (!text.empty()) { // Bound: each turn passes a character.
+        const auto point = leading_code_point(text);
+        if (!point.is_good) { return false; }
+        text.remove_prefix(point.size);
+    }
+    return true;
+}
+
+std::string repaired(std::string_view text) {
+    std::string good(repaired_size(text, SpanLimits::unlimited), '\0');
+    copy_repaired(text, SpanLimits::unlimited, good.data());
+    return good;
+}
+
+} // namespace
+
+bool repair_key(std::string_view key, std::string& good) {
+    const auto is_text = [](const KeyPart& part) {
+        return part.type == AttributeValue::Type::string;
+    };
+    bool is_good = true;
+    for_each_part(key, [&](const KeyPart& part) {
+        is_good = is_good && is_utf8(part.key) && (!is_text(part) || is_utf8(part.value));
+    });
+    if (is_good) { return false; }
+    for_each_part(key, [&](const KeyPart& part) {
+        const std::string name = repaired(part.key);
+        const std::string value = is_text(part) ? repaired(part.value) : std::string(part.value);
+        append_part(good, {name, part.type, value});
+    });
+    return true;
+}
 
 void append_part(std::string& key, const KeyPart& part) {
     const auto put_length = [&key](std::size_t length) {

@@ -170,10 +170,16 @@ void append_part(std::string& key, const KeyPart& part);
 /// 64 bits that differ for different bytes, and between processes. Cost: about 1 ns for each 16 bytes.
 [[nodiscard]] std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t salt) noexcept;
 
-/// The set in its one form: keys sorted, of equal ones the last, and only those that `keep(key)` wants.
+/// Replaces what is not UTF-8, as it leaves the program, so that what looks the same there is one series. False, with
+/// `good` untouched, if there is nothing to replace. Errors: std::bad_alloc.
+[[nodiscard]] bool repair_key(std::string_view key, std::string& good);
+
+/// The set in its one form: UTF-8, keys sorted, of equal ones the last, and only those that `keep(key)` wants.
 /// Errors: std::bad_alloc.
 template <class Keep>
 [[nodiscard]] std::string canonical_key(std::string_view key, Keep&& keep) {
+    std::string good;
+    if (repair_key(key, good)) { key = good; }
     std::vector<KeyPart> parts;
     for_each_part(key, [&](const KeyPart& part) {
         if (!keep(part.key)) { return; }

@@ -8,7 +8,6 @@
 
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +37,11 @@ void release(BoundRegistration& bound) noexcept {
 
 // Gives the handle its series of the provider that it reports to now. The caller holds the list's mutex.
 void resolve(BoundRegistration& bound) noexcept {
-    MeterProvider* const provider = bound.instrument.provider();
+    MeterProvider* provider = bound.instrument.provider();
+    // relaxed: who closes it comes here afterwards, through the list's mutex.
+    if (provider != nullptr && !provider->accepting.load(std::memory_order_relaxed)) {
+        provider = nullptr;
+    }
     if (provider == bound.provider) { return; }
     release(bound);
     if (provider == nullptr || bound.instrument.index() == 0) { return; }
@@ -49,10 +52,7 @@ void resolve(BoundRegistration& bound) noexcept {
         bound.series.reserve(state->streams.size());
     } catch (const std::bad_alloc&) { return; }
     for (const auto& stream : state->streams) {
-        bool overflowed = false;
-        if (Series* series = stream->find_or_create(bound.key, true, overflowed)) {
-            bound.series.push_back(series);
-        }
+        if (Series* series = stream->find_for_handle(bound.key)) { bound.series.push_back(series); }
     }
     if (!bound.series.empty()) { bound.set_target(bound.series.front()); }
 }
@@ -70,11 +70,19 @@ BoundBase::BoundBase(
     std::string_view common) noexcept {
     try {
         const AttributeKey key(common, attributes);
-        if (key.too_large()) { return; }
+        if (key.too_large()) {
+            report_too_large(instrument);
+            return;
+        }
         auto made = std::make_unique<BoundRegistration>(instrument, std::string(key.bytes()));
         made->handle = this;
         registration_ = made.release();
     } catch (const std::bad_alloc&) { return; } // A handle that records nothing.
+    // What these have to report they report now, without the list's mutex: a handler may measure.
+    if (auto* const provider = instrument.provider();
+        instrument.index() != 0 && provider != nullptr) {
+        (void)provider->state(instrument.index());
+    }
     List& bound = list();
     const std::lock_guard lock(bound.mutex);
     registration_->next = bound.head;
@@ -83,7 +91,19 @@ BoundBase::BoundBase(
     resolve(*registration_);
 }
 
-BoundBase::BoundBase(BoundBase&& other) noexcept {
+BoundBase::BoundBase(BoundBase&& other) noexcept { take(other); }
+
+BoundBase& BoundBase::operator=(BoundBase&& other) noexcept {
+    if (this != &other) {
+        drop();
+        take(other);
+    }
+    return *this;
+}
+
+BoundBase::~BoundBase() { drop(); }
+
+void BoundBase::take(BoundBase& other) noexcept {
     List& bound = list();
     const std::lock_guard lock(bound.mutex);
     registration_ = std::exchange(other.registration_, nullptr);
@@ -93,15 +113,7 @@ BoundBase::BoundBase(BoundBase&& other) noexcept {
     if (registration_ != nullptr) { registration_->handle = this; }
 }
 
-BoundBase& BoundBase::operator=(BoundBase&& other) noexcept {
-    if (this != &other) {
-        this->~BoundBase();
-        new (this) BoundBase(std::move(other));
-    }
-    return *this;
-}
-
-BoundBase::~BoundBase() {
+void BoundBase::drop() noexcept {
     if (registration_ == nullptr) { return; }
     List& bound = list();
     const std::lock_guard lock(bound.mutex);
@@ -112,7 +124,7 @@ BoundBase::~BoundBase() {
         bound.head = registration_->next;
     }
     if (registration_->next != nullptr) { registration_->next->previous = registration_->previous; }
-    delete registration_;
+    delete std::exchange(registration_, nullptr);
 }
 
 void BoundBase::record(std::uint64_t bits) const noexcept {

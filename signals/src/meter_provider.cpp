@@ -61,10 +61,9 @@ void close(MeterProvider& provider) noexcept {
     auto* self = &provider;
     provider.accepting.store(false, std::memory_order_relaxed); // See MeterProvider::accepting.
     // relaxed: a late measurement finds a provider that is still there.
-    if (default_meter_provider.compare_exchange_strong(
-            self, nullptr, std::memory_order_relaxed, std::memory_order_relaxed)) {
-        resolve_bound_instruments();
-    }
+    (void)default_meter_provider.compare_exchange_strong(
+        self, nullptr, std::memory_order_relaxed, std::memory_order_relaxed);
+    resolve_bound_instruments();
 }
 
 MeterProviderCounts counts(const MeterProvider& provider) noexcept {

@@ -55,8 +55,10 @@ ThreadMetrics* lease() noexcept {
             known.free.pop_back();
             return metrics;
         }
-        known.all.reserve(known.all.size() + 1);
-        known.free.reserve(known.all.size() + 1); // So that giving back cannot fail.
+        if (known.all.size() == known.all.capacity()) {
+            known.all.reserve(std::max<std::size_t>(8, known.all.size() * 2));
+        }
+        known.free.reserve(known.all.capacity()); // So that giving back cannot fail.
         auto* const metrics = new ThreadMetrics;
         known.all.push_back(metrics);
         return metrics;
@@ -90,6 +92,8 @@ ThreadMetrics* thread_metrics() noexcept {
     if (!thread_ends) { [[maybe_unused]] static thread_local LeaseGuard guard; }
     return metrics;
 }
+
+ThreadMetrics* thread_metrics_if_leased() noexcept { return leased; }
 
 void end_late_use() noexcept {
     if (!thread_ends || leased == nullptr) { return; }

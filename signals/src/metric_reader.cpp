@@ -6,17 +6,13 @@
 
 #include <weft/runtime/clock.hpp>
 #include <weft/runtime/diagnostics.hpp>
-#include <weft/runtime/spawn.hpp>
 #include <weft/signals/metric_reader.hpp>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
-#include <deque>
+#include <thread>
 #include <unordered_map>
 
 namespace weft {
@@ -51,8 +47,13 @@ void read_unchanged(const CellWord* cell, Read&& read) {
     for (int i = 0; i < tries; ++i) {
         const auto before =
             cell->load(std::memory_order_acquire); // E3: Change's end, or its beginning.
-        if ((before >> 32) % 2 != 0 && i + 1 < tries) { continue; }
-        read(before);
+        if ((before >> 32) % 2 != 0 && i + 1 < tries) {
+            if (i >= tries / 2) {
+                std::this_thread::yield();
+            } // The owner may be waiting for the CPU.
+            continue;
+        }
+        read();
         // acquire fence: E3, the words were read before the header is looked at again.
         std::atomic_thread_fence(std::memory_order_acquire);
         if (cell->load(std::memory_order_relaxed) == before) {
@@ -105,13 +106,15 @@ struct StreamMemory {
         std::uint64_t observed = 0; // Observables: the number of the collection that last saw it.
         std::uint64_t observation = 0;
         std::uint64_t observation_before =
-            0; // Delta: the observation of the last collection that saw it.
-        bool had_before = false;
+            0;                   // Delta: the observation of the last collection that saw it.
+        bool had_before = false; // Something has been handed out.
     };
     std::vector<PerSeries> series;
 
     PerSeries& of(const Series& which) {
-        if (series.size() <= which.number) { series.resize(which.owner->storage.size()); }
+        if (series.size() <= which.number) {
+            series.resize(std::max<std::size_t>(which.number + std::size_t{1}, series.size() * 2));
+        }
         auto& memory = series[which.number];
         if (memory.incarnation != which.incarnation) {
             memory = {};
@@ -155,9 +158,6 @@ struct ReaderState {
 
     using Batches = std::vector<std::shared_ptr<ObservationBatch>>;
     void hand_out(const Batches& batches, MetricVisitor& visitor);
-    asio::awaitable<void> run_coroutine(
-        std::shared_ptr<Callback> callback, std::shared_ptr<ObservationBatch> batch,
-        std::chrono::steady_clock::time_point deadline);
 };
 
 namespace {
@@ -186,7 +186,7 @@ public:
         stream_.interval.store(
             interval_ + 1 == 0 ? 1 : interval_ + 1, std::memory_order_relaxed); // See Stream.
         if (memory_.time_unix_ns == 0) {
-            interval_start_ = stream_.start_unix_ns;
+            interval_start_ = std::min(stream_.start_unix_ns, now_unix_ns_);
         } else {
             interval_start_ = memory_.time_unix_ns;
             // The wall clock was set back: the interval keeps its length.
@@ -222,7 +222,12 @@ public:
     }
 
 private:
-    MetricPointTimes times(const Series& series) const noexcept {
+    MetricPointTimes times(Series& series) const noexcept {
+        // The wall clock was set back, as in run(), or the series is younger than this collection. It stays so.
+        if (series.start_unix_ns > now_unix_ns_) {
+            series.start_unix_ns =
+                now_unix_ns_ - std::max<std::int64_t>(0, now_ns_ - series.start_ns);
+        }
         return {is_delta_ ? interval_start_ : series.start_unix_ns, now_unix_ns_};
     }
 
@@ -292,11 +297,10 @@ private:
         visitor_.number({series, times(series), number(value), exemplars(series)});
     }
 
-    // Lets the cell's next measurement be an exemplar, unless it soon is anyhow.
+    // Lets the cell's next measurement be an exemplar: an interval may have only one.
     static void draw_soon(CellWord* cell) noexcept {
-        constexpr std::uint32_t soon = 16;
         auto header = cell->load(std::memory_order_relaxed); // relaxed: a number of its own.
-        if (until_exemplar(header) <= soon) { return; }
+        if (until_exemplar(header) == 0) { return; }
         // The owner may be storing at this moment: then one of both stores is lost, and either is right.
         (void)cell->compare_exchange_strong(
             header, header & 0xffffffff, std::memory_order_relaxed, std::memory_order_relaxed);
@@ -305,9 +309,12 @@ private:
     void last(Series& series) {
         // acquire: pairs with set_last's release (E1).
         const bool touched = series.touched.exchange(false, std::memory_order_acquire);
-        if (touched) {
+        const auto bits = series.last.load(std::memory_order_relaxed); // It stands alone.
+        // Who sets the gauge just now may have found `touched` as it was before: then the value tells.
+        if (touched || bits != series.last_seen) {
             ++series.last_total;
             series.changed_at_ns = now_ns_;
+            series.last_seen = bits;
         }
         if (series.last_total == 0) { return; } // Bound, and never set.
         if (is_delta_) {
@@ -316,10 +323,7 @@ private:
             memory.bits = series.last_total;
         }
         begin();
-        visitor_.number(
-            {series, times(series),
-             number(series.last.load(std::memory_order_relaxed)), // It stands alone.
-             exemplars(series)});
+        visitor_.number({series, times(series), number(bits), exemplars(series)});
     }
 
     // Adds the ends of this interval to what every reader has to hand out.
@@ -328,8 +332,10 @@ private:
         for (auto& reader : series.since_read) { reader.add(ended); }
     }
 
-    MinMax ends(Series& series) const noexcept {
-        return is_delta_ ? std::exchange(series.since_read[reader_.slot], {}) : series.lifetime;
+    // `is_new`: to this reader, which gets all there is. Its slot may have been another's.
+    MinMax ends(Series& series, bool is_new) const noexcept {
+        const auto since = std::exchange(series.since_read[reader_.slot], {});
+        return is_delta_ && !is_new ? since : series.lifetime;
     }
 
     void histogram(Series& series) {
@@ -341,15 +347,18 @@ private:
         cells_.each(series.place, [&](const CellWord* cell) {
             std::uint64_t sum_bits = 0;
             Ends ends;
-            read_unchanged(cell, [&](std::uint64_t header) {
+            bool found = false;
+            read_unchanged(cell, [&] {
                 of_thread.resize(bucket_count);
                 for (std::size_t i = 0; i < bucket_count; ++i) {
                     of_thread[i] = word(cell, histogram_cell::buckets + i);
                 }
                 sum_bits = word(cell, histogram_cell::sum);
                 ends = read_ends(cell, interval_);
-                totals.found = totals.found || header >> 32 != 0;
+                found = word(cell, histogram_cell::interval) != 0;
             });
+            if (!found) { return; }
+            totals.found = true;
             for (std::size_t i = 0; i < bucket_count; ++i) { totals.buckets[i] += of_thread[i]; }
             if (is_integer) {
                 totals.integer_sum += sum_bits;
@@ -364,11 +373,13 @@ private:
         for (const auto bucket : totals.buckets) { count += bucket; }
         note_change(series, count);
         note_ends(series, totals.ended, totals.all);
+        bool is_new = false;
         auto sum_bits =
             is_integer ? totals.integer_sum : std::bit_cast<std::uint64_t>(totals.floating_sum);
         if (is_delta_) {
             auto& memory = memory_.of(series);
             memory.buckets.resize(bucket_count);
+            is_new = !std::exchange(memory.had_before, true);
             count = 0;
             for (std::size_t i = 0; i < bucket_count; ++i) {
                 const auto now = totals.buckets[i];
@@ -379,7 +390,7 @@ private:
             sum_bits = subtract(sum_bits, before);
             if (count == 0) { return; }
         }
-        const auto min_max = ends(series);
+        const auto min_max = ends(series, is_new);
         begin();
         visitor_.histogram(
             {.series = series,
@@ -404,7 +415,7 @@ private:
             std::uint64_t sum_bits = 0;
             Ends ends;
             bool found = false;
-            read_unchanged(cell, [&](std::uint64_t) {
+            read_unchanged(cell, [&] {
                 found = word(cell, histogram_cell::interval) != 0;
                 read(
                     ExponentialCell(
@@ -428,18 +439,19 @@ private:
         if (!totals.found) { return; }
         note_change(series, total.count());
         note_ends(series, totals.ended, totals.all);
+        bool is_new = false;
         auto sum_bits =
             is_integer ? totals.integer_sum : std::bit_cast<std::uint64_t>(totals.floating_sum);
         if (is_delta_) {
             auto& memory = memory_.of(series);
             reader_.of_thread = total;
-            if (memory.had_before) { detail::subtract(total, memory.exponential); }
-            memory.had_before = true;
+            is_new = !std::exchange(memory.had_before, true);
+            if (!is_new) { detail::subtract(total, memory.exponential); }
             std::swap(memory.exponential, reader_.of_thread);
             sum_bits = subtract(sum_bits, std::exchange(memory.bits, sum_bits));
             if (total.count() == 0) { return; }
         }
-        const auto min_max = ends(series);
+        const auto min_max = ends(series, is_new);
         begin();
         visitor_.exponential_histogram(
             {.series = series,
@@ -461,17 +473,15 @@ private:
     // Only what this collection's callbacks have reported. Source: OpenTelemetry Metrics SDK, "MetricReader".
     void observed(Series& series) {
         auto& memory = memory_.of(series);
-        if (memory.observed != reader_.collections) {
-            memory.had_before = false;
-            return;
-        }
+        if (memory.observed != reader_.collections) { return; }
         series.changed_at_ns = now_ns_;
         auto value = memory.observation;
-        auto point_times = times(series);
-        if (is_delta_ && identity_.kind == MetricKind::sum) {
-            value = memory.had_before ? subtract(value, memory.observation_before) : value;
-        } else if (!is_delta_) {
-            point_times.start_unix_ns = series.start_unix_ns;
+        const auto point_times = times(series);
+        // To what was handed out last, also when the series has been away (its callback may have been late) ...
+        if (is_delta_ && identity_.kind == MetricKind::sum && memory.had_before) {
+            const auto grown = subtract(value, memory.observation_before);
+            // ... unless what is counted has begun anew.
+            if (!identity_.is_monotonic || number(grown).as_double() >= 0) { value = grown; }
         }
         memory.observation_before = memory.observation;
         memory.had_before = true;
@@ -547,49 +557,8 @@ void ReaderState::hand_out(const Batches& batches, MetricVisitor& visitor) {
         if ((stream->readers & bit) == 0) { continue; }
         StreamCollection(*this, *stream, memories[stream], cells, now_unix_ns, now_ns, visitor)
             .run();
-        if (expiry.count() > 0) { stream->expire_idle(idle_since); }
+        if (expiry.count() > 0) { stream->expire_idle(idle_since, now_ns); }
     }
-}
-
-// Waits for the coroutine up to the deadline; if it is late it goes on by itself, and its batch is closed.
-asio::awaitable<void> ReaderState::run_coroutine(
-    std::shared_ptr<Callback> callback, std::shared_ptr<ObservationBatch> batch,
-    std::chrono::steady_clock::time_point deadline) {
-    // relaxed: collections of one callback follow each other through the registry's mutex.
-    if (callback->under_way.exchange(true, std::memory_order_relaxed)) { co_return; }
-    const auto executor = co_await asio::this_coro::executor;
-    struct Run {
-        asio::steady_timer done;
-        bool ended = false;
-        std::exception_ptr error{};
-    };
-    auto run = std::make_shared<Run>(Run{.done = asio::steady_timer(executor, deadline)});
-    weft::co_spawn(
-        executor,
-        [callback, batch]() -> asio::awaitable<void> {
-            Observations observations(batch);
-            co_await callback->coroutine(observations);
-        },
-        [run, callback](const std::exception_ptr& error) {
-            callback->under_way.store(false, std::memory_order_relaxed); // As above.
-            run->error = error;
-            run->ended = true;
-            run->done.cancel();
-        });
-    if (!run->ended) { co_await run->done.async_wait(asio::as_tuple(asio::use_awaitable)); }
-    if (run->ended && !run->error) { co_return; }
-    std::string what = "is not done after MetricReaderOptions::callback_timeout";
-    if (run->error) {
-        try {
-            std::rethrow_exception(run->error);
-        } catch (const std::exception& error) {
-            what = fmt::format("threw: {}", error.what());
-        } catch (...) { what = "threw something that is no std::exception"; }
-    }
-    const auto name = callback->instruments.front().name();
-    diagnostics().report(
-        DiagnosticLevel::warning, fmt::format("metrics.callback.{}", name),
-        fmt::format("the callback of \"{}\" {}", name, what));
 }
 
 } // namespace detail
@@ -611,7 +580,7 @@ asio::awaitable<void> MetricReader::collect(MetricVisitor& visitor) {
         if (callback->plain) {
             detail::call(*callback, batches.back());
         } else {
-            co_await state->run_coroutine(callback, batches.back(), deadline);
+            co_await detail::ask(callback, batches.back(), deadline, state.get());
         }
     }
     const std::lock_guard lock(state->one);

@@ -46,14 +46,13 @@ MetricNumber number_of(const Stream& stream, std::uint64_t bits) noexcept {
 
 // The attributes of a measurement that its point does not have.
 std::string filtered_attributes(const Series& series, std::string_view key) {
-    std::string left_out;
-    if (key == series.key) { return left_out; }
-    for_each_part(key, [&](const KeyPart& part) {
+    if (key == series.key) { return {}; }
+    const auto is_left_out = [&series](std::string_view one) {
         bool has = false;
-        for_each_part(series.key, [&](const KeyPart& own) { has = has || own.key == part.key; });
-        if (!has) { append_part(left_out, part); }
-    });
-    return encode_key(left_out, attributes_tag(MetricKind::sum));
+        for_each_part(series.key, [&](const KeyPart& own) { has = has || own.key == one; });
+        return !has;
+    };
+    return encode_key(canonical_key(key, is_left_out), attributes_tag(MetricKind::sum));
 }
 
 // Puts the measurement into the reservoir if it may be an exemplar. Returns how many measurements pass until one may
@@ -274,6 +273,12 @@ bool try_add(Series& series, std::uint64_t bits, std::string_view key) noexcept 
         cell = claim(series, header);
         if (cell == nullptr) { return false; }
     }
+    if (stream.takes_negative && stream.form >= Stream::Form::histogram_integer &&
+        !std::isfinite(value_of(bits, is_integer(stream.form)))) { // A gauge's.
+        stream.instrument->provider->refused_values.fetch_add(
+            1, std::memory_order_relaxed); // A counter.
+        return true;
+    }
     switch (stream.form) {
     case Stream::Form::sum_integer:
     case Stream::Form::sum_floating:
@@ -291,6 +296,25 @@ bool try_add(Series& series, std::uint64_t bits, std::string_view key) noexcept 
     return true;
 }
 
+struct Added {
+    Series* series = nullptr; // Null: the measurement was dropped, and counted.
+    bool overflowed = false;
+};
+
+Added add_to_stream(Stream& stream, std::uint64_t bits, std::string_view key) noexcept {
+    Added added;
+    // Bound: a series is hardly ever forgotten between being found and added to, and being found keeps it for a while.
+    for (int tries = 0; tries < 3; ++tries) {
+        added.series = stream.find_or_create(key, false, added.overflowed);
+        if (added.series == nullptr) { break; }
+        if (try_add(*added.series, bits, key)) { return added; }
+    }
+    if (added.series != nullptr || stream.overflow_mode == OverflowMode::aggregate) {
+        stream.instrument->provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
+    }
+    return added;
+}
+
 // Everything but the usual case: an attribute set that this thread has not seen, or a series that has expired.
 [[gnu::noinline]] void record_new(
     InstrumentState& state, std::uint64_t bits, std::string_view key, std::uint64_t hash) noexcept {
@@ -300,27 +324,15 @@ bool try_add(Series& series, std::uint64_t bits, std::string_view key) noexcept 
     std::vector<Series*> found;
     bool all_known = metrics != nullptr;
     for (const auto& stream : state.streams) {
-        bool overflowed = false;
-        Series* const series = stream->find_or_create(key, false, overflowed);
+        const auto added = add_to_stream(*stream, bits, key);
         // What overflows is not remembered: there is no end of it.
-        all_known = all_known && series != nullptr && !overflowed;
-        if (series != nullptr) {
-            if (!try_add(*series, bits, key)) {
-                state.provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
-            }
-        } else if (stream->overflow_mode == OverflowMode::aggregate) {
-            state.provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
-        }
+        all_known = all_known && added.series != nullptr && !added.overflowed;
         try {
-            found.push_back(series);
+            found.push_back(added.series);
         } catch (const std::bad_alloc&) { all_known = false; }
     }
     if (!all_known || found.empty()) { return; }
-    if (key.empty() && found.size() == 1) {
-        state.plain.store(
-            found.front(), std::memory_order_release); // Read by record_bits (acquire).
-        return;
-    }
+    if (key.empty() && found.size() == 1) { return; } // See InstrumentState::plain.
     try {
         metrics->cache.insert(
             hash, &state, generation, key,
@@ -338,6 +350,8 @@ void record_bits(
         provider.lost.fetch_add(1, std::memory_order_relaxed); // A counter.
         return;
     }
+    // relaxed: see MeterProvider::accepting.
+    if (!provider.accepting.load(std::memory_order_relaxed)) [[unlikely]] { return; }
     if (state->streams.empty() || !is_acceptable(*state, bits)) { return; }
     if (attributes.empty() && common.empty()) {
         // acquire: the series is complete.
@@ -349,6 +363,7 @@ void record_bits(
     const AttributeKey key(common, attributes);
     if (key.too_large()) [[unlikely]] {
         provider.lost.fetch_add(1, std::memory_order_relaxed); // A counter.
+        report_too_large(instrument);
         return;
     }
     const auto hash = hash_bytes(key.bytes(), index);
@@ -363,8 +378,9 @@ void record_bits(
         record_new(*state, bits, key.bytes(), hash);
     } else {
         for (std::size_t i = 0; i < entry->others_count; ++i) {
-            if (!try_add(*entry->others[i], bits, key.bytes())) {
-                provider.lost.fetch_add(1, std::memory_order_relaxed); // A counter.
+            // Streams forget their series one by one.
+            if (!try_add(*entry->others[i], bits, key.bytes())) [[unlikely]] {
+                add_to_stream(*entry->others[i]->owner, bits, key.bytes());
             }
         }
     }
@@ -374,8 +390,25 @@ void record_bits(
 } // namespace
 
 void add_measurement(Series& series, std::uint64_t bits, std::string_view key) noexcept {
+    if (series.is_refusal) {
+        series.owner->rejected.fetch_add(1, std::memory_order_relaxed); // A counter.
+        return;
+    }
+    if (&series == series.owner->overflow.load(std::memory_order_relaxed)) { // See there.
+        series.owner->overflowed.fetch_add(1, std::memory_order_relaxed);    // A counter.
+    }
     if (try_add(series, bits, key)) { return; }
     series.owner->instrument->provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
+}
+
+void report_too_large(const InstrumentBase& instrument) noexcept {
+    diagnostics().report(DiagnosticLevel::warning, "metrics.attributes", [&] {
+        return fmt::format(
+            "instrument \"{}\" ({}:{}) was given attributes of more than {} KiB; such measurements "
+            "are dropped and counted",
+            printable(instrument.name(), 255), instrument.where().file_name(),
+            instrument.where().line(), AttributeKey::bytes_max / 1024);
+    });
 }
 
 bool is_acceptable(InstrumentState& state, std::uint64_t bits) noexcept {

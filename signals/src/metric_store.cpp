@@ -169,6 +169,11 @@ MetricKind metric_kind(Aggregation::Kind kind) noexcept {
 
 std::size_t threshold_words(std::size_t buckets) noexcept { return (buckets + 1) / 2; }
 
+// Room for `size` + 1 in all, by doubling.
+void reserve_one_more(std::vector<Series*>& list, std::size_t size) {
+    if (list.capacity() <= size) { list.reserve(std::max<std::size_t>(8, size * 2)); }
+}
+
 } // namespace
 
 BucketIndex::BucketIndex(std::span<const double> boundaries) : boundaries_(boundaries) {
@@ -199,18 +204,29 @@ bool Stream::keeps(std::string_view attribute_key) const noexcept {
            !std::binary_search(exclude.begin(), exclude.end(), attribute_key, std::less<>());
 }
 
+// For the usual form of a single stream.
+bool Stream::has_short_path() const noexcept {
+    if (instrument->streams.size() != 1) { return false; }
+    return instrument->descriptor->kind == InstrumentKind::histogram
+               ? form == Form::histogram_integer || form == Form::histogram_floating
+               : form == Form::sum_integer || form == Form::sum_floating;
+}
+
 Series* Stream::create(std::string canonical, std::uint64_t hash) {
     // Gauges have no cells; a place of two words is what a sum takes.
     const CellRef place = CellSpace::allocate(cell_words);
     if (place.is_none()) { throw std::bad_alloc(); }
     Series* made = nullptr;
     try {
-        active.reserve(active.size() + 1);
-        free.reserve(storage.size() + 1);
+        reserve_one_more(active, active.size());
+        reserve_one_more(free, storage.size());
         auto attributes = encode_key(canonical, attributes_tag(identity.kind));
         if (free.empty()) {
             made = &storage.emplace_back();
             made->number = static_cast<std::uint32_t>(storage.size() - 1);
+            // For good, also when it is used again: recorders of an earlier use may have read it at any time.
+            made->owner = this;
+            made->SeriesTarget::stream = has_short_path() ? this : nullptr;
         } else {
             made = free.back();
             free.pop_back();
@@ -221,21 +237,17 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
         throw;
     }
     for (auto& text : made->text) { text.clear(); }
-    // There is a short path for the usual form of a single stream.
-    const auto kind = instrument->descriptor->kind;
-    const bool plain = kind == InstrumentKind::histogram
-                           ? form == Form::histogram_integer || form == Form::histogram_floating
-                           : form == Form::sum_integer || form == Form::sum_floating;
-    made->SeriesTarget::stream = plain && instrument->streams.size() == 1 ? this : nullptr;
-    made->owner = this;
     made->key = std::move(canonical);
     made->hash = hash;
     ++made->incarnation;
     made->place = place;
-    made->start_unix_ns = steady_now_ns() + wall_offset_ns();
+    made->start_ns = steady_now_ns();
+    made->start_unix_ns = made->start_ns + wall_offset_ns();
     made->last_total = 0;
-    made->changed_at_ns = steady_now_ns();
+    made->last_seen = 0;
+    made->changed_at_ns = made->start_ns;
     made->is_hidden = false;
+    made->is_recalled = false;
     made->pins = 0;
     made->lifetime = {};
     made->since_read = {};
@@ -276,12 +288,38 @@ void Stream::erase(Series& series) noexcept {
 }
 
 Series* Stream::overflow_series() {
-    if (overflow == nullptr) {
+    Series* made = overflow.load(std::memory_order_relaxed); // Written under the mutex.
+    if (made == nullptr) {
         const Attribute mark{"otel.metric.overflow", true};
         const AttributeKey key({&mark, 1});
-        overflow = create(std::string(key.bytes()), 0);
+        made = create(std::string(key.bytes()), 0);
+        // Not by the short path, which does not count what overflows.
+        made->SeriesTarget::stream = nullptr;
+        overflow.store(made, std::memory_order_relaxed); // See there.
     }
-    return overflow;
+    return made;
+}
+
+Series* Stream::find_for_handle(std::string_view given_key) noexcept {
+    bool is_overflow = false;
+    Series* const found = find_or_create(given_key, true, is_overflow);
+    if (is_overflow) { // Counted as a measurement, which it is not.
+        auto& counter = found != nullptr ? overflowed : rejected;
+        counter.fetch_sub(1, std::memory_order_relaxed); // A counter.
+    }
+    if (found != nullptr || !is_overflow) { return found; }
+    const std::lock_guard lock(mutex);
+    try {
+        if (refusal == nullptr) {
+            reserve_one_more(free, storage.size());
+            refusal = &storage.emplace_back();
+            refusal->number = static_cast<std::uint32_t>(storage.size() - 1);
+            refusal->owner = this;
+            refusal->is_refusal = true;
+        }
+        ++refusal->pins;
+    } catch (const std::bad_alloc&) { return nullptr; }
+    return refusal;
 }
 
 Series* Stream::find_or_create(std::string_view given_key, bool pin, bool& is_overflow) noexcept {
@@ -322,6 +360,10 @@ Series* Stream::find_or_create(std::string_view given_key, bool pin, bool& is_ov
             if (overflow_mode == OverflowMode::aggregate) { found = overflow_series(); }
         }
         if (found != nullptr && pin) { ++found->pins; }
+        if (given_key.empty() && !is_overflow && instrument->streams.size() == 1) {
+            instrument->plain.store(
+                found, std::memory_order_release); // Read by record_bits (acquire).
+        }
     } catch (const std::bad_alloc&) { return nullptr; }
     if (is_overflow) {
         auto& counter = found != nullptr ? overflowed : rejected;
@@ -356,35 +398,45 @@ void Stream::unpin(Series& series) noexcept {
 
 void Stream::show(Series& series) noexcept {
     series.is_hidden = false;
-    series.changed_at_ns = steady_now_ns();
+    series.is_recalled = true;
     series.cell.store(series.place, std::memory_order_relaxed); // See SeriesTarget.
 }
 
-void Stream::expire_idle(std::int64_t idle_since_ns) noexcept {
+void Stream::expire_idle(std::int64_t idle_since_ns, std::int64_t now_ns) noexcept {
+    // Readers may collect in quick succession: whoever found the series before it was hidden gets this long to add.
+    constexpr std::int64_t longest_ns = 1'000'000'000;
+    const std::int64_t adding_ns = std::min(longest_ns, now_ns - idle_since_ns);
     const std::lock_guard lock(mutex);
     for (auto* series : retired) { free.push_back(series); } // Reserved by create.
     retired.clear();
     bool has_erased = false;
     std::erase_if(active, [&](Series* series) {
+        if (std::exchange(series->is_recalled, false)) { series->changed_at_ns = now_ns; }
         const bool idle = series->changed_at_ns < idle_since_ns;
+        const bool stands =
+            identity.kind == MetricKind::sum && !identity.is_monotonic && series->last_total != 0;
         if (series->is_hidden && !idle) {
             show(*series); // Somebody was just adding.
         } else if (series->is_hidden) {
+            if (now_ns - series->hidden_at_ns < adding_ns) { return false; }
             CellSpace::release(series->place, cell_words);
             erase(*series);
             retired.push_back(series); // Reserved below.
             return has_erased = true;
-        } else if (idle && series->pins == 0 && series != overflow) {
+        } else if (
+            idle && !stands && series->pins == 0 &&
+            series != overflow.load(std::memory_order_relaxed)) { // Written under the mutex.
             try {
                 retired.reserve(storage.size());
             } catch (const std::bad_alloc&) { return false; } // It stays.
             series->is_hidden = true;
+            series->hidden_at_ns = now_ns;
             series->cell.store(CellRef{}, std::memory_order_relaxed); // See SeriesTarget.
         }
         return false;
     });
     if (!has_erased) { return; }
-    // relaxed: only a hint for those without attributes; what it names is not used before it is looked up again.
+    // relaxed: whoever still reads the old one finds it without a cell.
     instrument->plain.store(nullptr, std::memory_order_relaxed);
     // release: pairs with record_new's acquire. Caches refer to series that may soon be others'.
     instrument->generation.fetch_add(1, std::memory_order_release);
@@ -475,6 +527,8 @@ std::vector<Stream*> MeterProvider::streams() const {
 }
 
 InstrumentState* MeterProvider::make_state(std::uint32_t instrument) noexcept {
+    decltype(warnings_) warnings;
+    InstrumentState* made = nullptr;
     try {
         const auto& descriptor = instrument_descriptor(instrument);
         const std::lock_guard lock(mutex_);
@@ -486,15 +540,24 @@ InstrumentState* MeterProvider::make_state(std::uint32_t instrument) noexcept {
             place.store(chunk, std::memory_order_release); // E1
         }
         auto& slot = (*chunk)[instrument % chunk_size];
-        if (auto* made = slot.load(std::memory_order_relaxed); made != nullptr) {
-            return made; // relaxed: written under the mutex.
+        if (auto* known = slot.load(std::memory_order_relaxed); known != nullptr) {
+            return known; // relaxed: written under the mutex.
         }
-        owned_states_.reserve(owned_states_.size() + 1);
-        auto state = resolve(descriptor);
-        slot.store(state.get(), std::memory_order_release); // E1
-        owned_states_.push_back(std::move(state));
-        return owned_states_.back().get();
+        auto& state = owned_states_.emplace_back();
+        try {
+            state = resolve(descriptor);
+        } catch (...) {
+            owned_states_.pop_back();
+            throw;
+        }
+        made = state.get();
+        slot.store(made, std::memory_order_release); // E1
+        warnings.swap(warnings_);
     } catch (const std::bad_alloc&) { return nullptr; }
+    for (const auto& [key, message] : warnings) {
+        diagnostics().report(DiagnosticLevel::warning, key, message);
+    }
+    return made;
 }
 
 std::unique_ptr<InstrumentState> MeterProvider::resolve(const InstrumentDescriptor& descriptor) {
@@ -506,21 +569,21 @@ std::unique_ptr<InstrumentState> MeterProvider::resolve(const InstrumentDescript
         if (!selects(view.selector, descriptor)) { continue; }
         const auto problem = detail::problem_in(view.aggregation, descriptor);
         if (!problem.empty()) {
-            diagnostics().report(
-                DiagnosticLevel::warning, fmt::format("metrics.view.{}", descriptor.name),
+            warnings_.emplace_back(
+                fmt::format("metrics.view.{}", descriptor.name),
                 fmt::format(
                     "the view on \"{}\" is left out for instrument \"{}\": it asks for {}",
                     printable(view.selector.name, 255), descriptor.name, problem));
             continue;
         }
         selected = true;
-        if (view.aggregation.kind != Aggregation::Kind::drop) { add_stream(*state, view, true); }
+        if (view.aggregation.kind != Aggregation::Kind::drop) { add_stream(*state, view); }
     }
-    if (!selected) { add_stream(*state, View{}, false); }
+    if (!selected) { add_stream(*state, View{}); }
     return state;
 }
 
-void MeterProvider::add_stream(InstrumentState& state, const View& view, bool has_view) {
+void MeterProvider::add_stream(InstrumentState& state, const View& view) {
     const auto& descriptor = *state.descriptor;
     auto kind = view.aggregation.kind == Aggregation::Kind::by_instrument
                     ? default_aggregation(descriptor.kind)
@@ -532,9 +595,12 @@ void MeterProvider::add_stream(InstrumentState& state, const View& view, bool ha
     if (by_reader && exponential_readers_ != 0) {
         View exponential = view;
         exponential.aggregation = Aggregation::exponential();
-        add_stream(state, exponential, has_view);
-        state.streams.back()->readers = exponential_readers_;
-        if (exponential_readers_ == reader_bits_) { return; }
+        exponential.aggregation.record_min_max = view.aggregation.record_min_max;
+        add_stream(state, exponential);
+        // A reader that comes later takes what there is.
+        const bool only = exponential_readers_ == reader_bits_;
+        state.streams.back()->readers = only ? all : exponential_readers_;
+        if (only) { return; }
     }
     auto stream = std::make_unique<Stream>();
     stream->instrument = &state;
@@ -589,27 +655,33 @@ void MeterProvider::add_stream(InstrumentState& state, const View& view, bool ha
     stream->limit =
         view.cardinality_limit != 0 ? view.cardinality_limit : options.cardinality_limit;
     stream->overflow_mode = options.overflow;
-    if (has_view) { check_conflict(*stream); }
+    check_conflict(state, *stream);
     state.streams.push_back(std::move(stream));
 }
 
-// Two streams of one name that receivers cannot tell apart, or cannot add up. The caller holds mutex_.
-void MeterProvider::check_conflict(const Stream& stream) noexcept {
-    for (const auto& state : owned_states_) {
-        if (state->descriptor->scope != stream.identity.scope) { continue; }
-        for (const auto& other : state->streams) {
-            if (other->name != stream.name || other->instrument == stream.instrument) { continue; }
-            diagnostics().report(
-                DiagnosticLevel::warning, fmt::format("metrics.view_conflict.{}", stream.name),
-                [&] {
-                    return fmt::format(
-                        "two instruments, \"{}\" ({}:{}) and \"{}\" ({}:{}), are exported under "
-                        "the name \"{}\": give one view another name",
-                        state->descriptor->name, state->descriptor->file, state->descriptor->line,
-                        stream.instrument->descriptor->name, stream.instrument->descriptor->file,
-                        stream.instrument->descriptor->line, stream.name);
-                });
-            return;
+// Two streams of one name that receivers cannot tell apart, or cannot add up. Instruments of one name are not the views'
+// doing and have been reported by the table of instruments. The caller holds mutex_.
+void MeterProvider::check_conflict(const InstrumentState& state, const Stream& stream) {
+    const auto warn = [&](const InstrumentDescriptor& a, const InstrumentDescriptor& b) {
+        warnings_.emplace_back(
+            fmt::format("metrics.view_conflict.{}", stream.name),
+            fmt::format(
+                "two streams, of the instruments \"{}\" ({}:{}) and \"{}\" ({}:{}), are exported "
+                "under the name \"{}\": give one view another name",
+                a.name, a.file, a.line, b.name, b.file, b.line, stream.name));
+    };
+    const auto& own = *state.descriptor;
+    for (const auto& other : state.streams) {
+        if (other->name == stream.name && (other->readers & stream.readers) != 0) {
+            return warn(own, own);
+        }
+    }
+    for (const auto& other_state : owned_states_) {
+        if (other_state == nullptr || other_state->descriptor->scope != own.scope) { continue; }
+        for (const auto& other : other_state->streams) {
+            const auto& descriptor = *other_state->descriptor;
+            if (other->name != stream.name || descriptor.name == own.name) { continue; }
+            return warn(descriptor, own);
         }
     }
 }

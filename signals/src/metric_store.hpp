@@ -31,6 +31,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace weft::detail {
@@ -91,15 +92,20 @@ struct Series : SeriesTarget, MetricSeries {
     Stream* owner = nullptr;
     std::string key; // Canonical. The table's.
     std::uint64_t hash = 0;
-    std::uint32_t number = 0;      // Its place in what readers remember.
-    std::uint32_t incarnation = 0; // Changes when the series is used for another attribute set.
-    std::uint32_t pins = 0;        // Bound handles. Guarded by the stream's mutex.
-    std::int64_t start_unix_ns = 0;
-    CellRef place; // As `cell`, also while it is hidden.
+    std::uint32_t number = 0;       // Its place in what readers remember.
+    std::uint32_t incarnation = 0;  // Changes when the series is used for another attribute set.
+    std::uint32_t pins = 0;         // Bound handles. Guarded by the stream's mutex.
+    std::int64_t start_unix_ns = 0; // Of a series in use: the collection's (I3).
+    std::int64_t start_ns = 0;      // Steady.
+    CellRef place;                  // As `cell`, also while it is hidden.
     bool is_hidden =
         false; // About to expire, see Stream::expire_idle. Guarded by the stream's mutex.
+    bool is_refusal = false;  // Stands for what is rejected: nothing is added to it. Fixed.
+    bool is_recalled = false; // Looked up while hidden: it stays. Guarded by the stream's mutex.
     // The collection's (I3):
     std::uint64_t last_total = 0;   // A digest of what was there, to see whether it is idle.
+    std::uint64_t last_seen = 0;    // Gauges: the value that was handed out last.
+    std::int64_t hidden_at_ns = 0;  // Steady.
     std::int64_t changed_at_ns = 0; // Steady: when it was last seen to change.
     MinMax lifetime;                // Histograms.
     std::array<MinMax, readers_max> since_read; // Histograms: by delta reader.
@@ -154,7 +160,10 @@ struct Stream {
     std::vector<Series*> table;   // Open addressing by hash of the canonical key; null: free.
     std::vector<Series*> active;  // In order of creation; the overflow series first of all.
     std::size_t count = 0;        // In the table.
-    Series* overflow = nullptr;
+    // Written once, under the mutex. Measurements through handles only compare with it; relaxed: a handle's own series
+    // was found after it had been written.
+    std::atomic<Series*> overflow{nullptr};
+    Series* refusal = nullptr;
     KeySketch sketch;
 
     [[nodiscard]] bool keeps(std::string_view attribute_key) const noexcept;
@@ -163,11 +172,15 @@ struct Stream {
     [[nodiscard]] Series* find_or_create(
         std::string_view given_key, bool pin, bool& overflowed) noexcept;
     void unpin(Series& series) noexcept;
-    /// Forgets series that have not changed since `idle_since_ns` (steady). In three collections, because a thread may
-    /// be about to add to one: the first hides it, so that whoever records for it comes to `find_or_create` and brings
-    /// it back; the second, if nothing has changed, takes it out of the table; the third makes it free.
+    /// As find_or_create with `pin`, for handles: they count what overflows and is rejected when they are used. Null only
+    /// without memory.
+    [[nodiscard]] Series* find_for_handle(std::string_view given_key) noexcept;
+    /// Forgets series that have not changed since `idle_since_ns` (steady), but for sums that go both ways and are not 0:
+    /// what they count is still there. In three collections, because a thread may be about to add to one: the first
+    /// hides it, so that whoever records for it comes to `find_or_create` and brings it back; another, some time later
+    /// and if nothing has changed, takes it out of the table; the one after that makes it free.
     /// For the collection (I3), after `last_total` and `changed_at_ns` have been brought up to date.
-    void expire_idle(std::int64_t idle_since_ns) noexcept;
+    void expire_idle(std::int64_t idle_since_ns, std::int64_t now_ns) noexcept;
 
     /// In a forked child, with `mutex`: every series is as new, whatever other threads were doing to it.
     void begin_anew() noexcept;
@@ -175,6 +188,7 @@ struct Stream {
 private:
     void show(Series& series) noexcept;
     void erase(Series& series) noexcept;
+    [[nodiscard]] bool has_short_path() const noexcept;
     Series* create(std::string canonical, std::uint64_t hash);
     Series* overflow_series();
     void insert(Series& series);
@@ -186,12 +200,16 @@ struct InstrumentState {
     std::vector<std::unique_ptr<Stream>> streams; // Fixed. Empty: every view drops it.
     // Written by collections when a series expires: what caches remember of this instrument is void.
     std::atomic<std::uint32_t> generation{1};
-    // Without attributes and with one stream: the series, once it exists. Written by recorders and collections.
+    // Without attributes and with one stream: the series, once it exists. Written under the stream's mutex, so that one
+    // that has expired cannot be put back.
     std::atomic<Series*> plain{nullptr};
     std::atomic<bool> has_reported_value{false}; // Of a value that is refused.
 };
 
-/// Adds one measurement to this thread's cell of the series. `key`: all its attributes, for exemplars.
+/// Tells of an attribute set that is beyond AttributeKey::bytes_max.
+void report_too_large(const InstrumentBase& instrument) noexcept;
+
+/// Adds a bound handle's measurement to this thread's cell of the series. `key`: all its attributes, for exemplars.
 void add_measurement(Series& series, std::uint64_t bits, std::string_view key) noexcept;
 
 /// False, counted and reported once, for a value that the instrument does not take.
@@ -244,8 +262,8 @@ private:
 
     InstrumentState* make_state(std::uint32_t instrument) noexcept;
     std::unique_ptr<InstrumentState> resolve(const InstrumentDescriptor& descriptor);
-    void add_stream(InstrumentState& state, const View& view, bool has_view);
-    void check_conflict(const Stream& stream) noexcept;
+    void add_stream(InstrumentState& state, const View& view);
+    void check_conflict(const InstrumentState& state, const Stream& stream);
 
     // E1: a state (release) -> its users (acquire): it is complete.
     std::array<std::atomic<Chunk*>, instruments_max / chunk_size> chunks_{};
@@ -254,6 +272,8 @@ private:
     std::vector<std::unique_ptr<InstrumentState>> owned_states_;
     std::uint8_t reader_bits_ = 0;
     std::uint8_t exponential_readers_ = 0;
+    // Warnings to be given once the mutex is free, by key: a handler may measure.
+    std::vector<std::pair<std::string, std::string>> warnings_;
 };
 
 } // namespace weft::detail

@@ -1,8 +1,15 @@
 #include "observations.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/executor.hpp>
 #include <weft/runtime/fork.hpp>
+#include <weft/runtime/spawn.hpp>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -84,6 +91,106 @@ void call(Callback& callback, const std::shared_ptr<ObservationBatch>& batch) no
     callback.caller.store({}, std::memory_order_relaxed); // See Callback.
 }
 
+namespace {
+
+enum class Turn : std::uint8_t { begins, is_anothers, is_never };
+
+Turn take_turn(Callback& callback, const void* reader) {
+    const std::lock_guard lock(callback.calling);
+    // relaxed: one whose handle goes just now is one that is under way.
+    if (callback.removed.load(std::memory_order_relaxed)) { return Turn::is_never; }
+    if (callback.asker == nullptr) {
+        callback.asker = reader;
+        callback.is_late = false;
+        return Turn::begins;
+    }
+    return callback.asker == reader || callback.is_late ? Turn::is_never : Turn::is_anothers;
+}
+
+void end_turn(Callback& callback) {
+    const std::lock_guard lock(callback.calling);
+    callback.asker = nullptr;
+}
+
+void give_up(Callback& callback, const void* reader) {
+    const std::lock_guard lock(callback.calling);
+    if (callback.asker == reader) { callback.is_late = true; }
+}
+
+// The executor that a chain of coroutines was put on: what is asked may outlive the chain that asks.
+asio::any_io_executor without_context(const asio::any_io_executor& executor) {
+    if (const auto* known = executor.target<Executor>()) { return known->inner_executor(); }
+    if (const auto* known = executor.target<BasicExecutor<asio::any_io_executor>>()) {
+        return known->inner_executor();
+    }
+    return executor;
+}
+
+void report(const Callback& callback, const std::exception_ptr& error) {
+    std::string what = "is not done after MetricReaderOptions::callback_timeout";
+    if (error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& known) {
+            what = fmt::format("threw: {}", known.what());
+        } catch (...) { what = "threw something that is no std::exception"; }
+    }
+    const auto name = callback.instruments.front().name();
+    diagnostics().report(
+        DiagnosticLevel::warning, fmt::format("metrics.callback.{}", name),
+        fmt::format("the callback of \"{}\" {}", name, what));
+}
+
+} // namespace
+
+// Waits for the coroutine up to the deadline; if it is late it goes on by itself, and its batch is closed. All of it runs
+// on a strand, for the end of the coroutine and that of the wait may be on different threads.
+asio::awaitable<void> ask(
+    std::shared_ptr<Callback> callback, std::shared_ptr<ObservationBatch> batch,
+    std::chrono::steady_clock::time_point deadline, const void* reader) {
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer again(executor);
+    auto turn = take_turn(*callback, reader);
+    for (std::chrono::milliseconds pause(1); turn == Turn::is_anothers;) { // Bound: the deadline.
+        if (std::chrono::steady_clock::now() >= deadline) { break; }
+        again.expires_after(pause);
+        (void)co_await again.async_wait(asio::as_tuple(asio::use_awaitable));
+        pause = std::min(pause * 2, std::chrono::milliseconds(64));
+        turn = take_turn(*callback, reader);
+    }
+    if (turn == Turn::is_anothers) { report(*callback, nullptr); }
+    if (turn != Turn::begins) { co_return; }
+    struct Run {
+        asio::steady_timer done;
+        bool ended = false;
+        std::exception_ptr error{};
+    };
+    auto wait = [reader, callback, batch, deadline]() -> asio::awaitable<void> {
+        const auto strand = co_await asio::this_coro::executor;
+        auto run = std::make_shared<Run>(Run{.done = asio::steady_timer(strand, deadline)});
+        weft::co_spawn(
+            strand,
+            [callback, batch]() -> asio::awaitable<void> {
+                Observations observations(batch);
+                co_await callback->coroutine(observations);
+            },
+            [run, callback](const std::exception_ptr& error) {
+                end_turn(*callback);
+                run->error = error;
+                run->ended = true;
+                run->done.cancel();
+            });
+        if (!run->ended) {
+            (void)co_await run->done.async_wait(asio::as_tuple(asio::use_awaitable));
+        }
+        if (run->ended && !run->error) { co_return; }
+        if (!run->ended) { give_up(*callback, reader); }
+        report(*callback, run->error);
+    };
+    co_await weft::co_spawn(
+        asio::make_strand(without_context(executor)), std::move(wait), asio::use_awaitable);
+}
+
 } // namespace detail
 
 void Observations::add(
@@ -112,7 +219,11 @@ void Observations::add(
     }
     try {
         const detail::AttributeKey key(attributes);
-        if (key.too_large()) { return; }
+        if (key.too_large()) {
+            batch_->provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
+            detail::report_too_large(*instrument);
+            return;
+        }
         const std::lock_guard lock(batch_->mutex);
         if (batch_->is_closed) { return; }
         batch_->observations.push_back({state, std::string(key.bytes()), bits});

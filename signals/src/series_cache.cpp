@@ -14,7 +14,7 @@ bool SeriesCache::equal(const char* a, std::string_view b) noexcept {
 void SeriesCache::insert(
     std::uint64_t hash, const InstrumentState* instrument, std::uint32_t generation,
     std::string_view key, Routes routes) {
-    if (used_ >= entries_max / 4 * 3) { clear(); }
+    if (used_ >= entries_max / 4 * 3 || chunks_bytes_ > bytes_max) { clear(); }
     if ((used_ + 1) * 4 > storage_.size() * 3) { grow(); }
     char* const kept_key = keep(key.size(), 1);
     std::copy(key.begin(), key.end(), kept_key);
@@ -59,6 +59,10 @@ void SeriesCache::grow() {
 void SeriesCache::clear() noexcept {
     std::fill(storage_.begin(), storage_.end(), Entry{});
     used_ = 0;
+    if (chunks_bytes_ > bytes_max) {
+        chunks_.clear();
+        chunks_bytes_ = 0;
+    }
     chunk_ = 0;
     chunk_used_ = 0;
 }
@@ -76,6 +80,7 @@ char* SeriesCache::keep(std::size_t bytes, std::size_t alignment) {
     }
     const std::size_t size = std::max(chunk_bytes, bytes);
     chunks_.push_back({std::make_unique<char[]>(size), size});
+    chunks_bytes_ += size;
     chunk_used_ = bytes;
     return chunks_[chunk_].bytes.get();
 }

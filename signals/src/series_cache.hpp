@@ -23,6 +23,7 @@ struct Routes {
 class SeriesCache {
 public:
     static constexpr std::size_t entries_max = std::size_t{1} << 16;
+    static constexpr std::size_t bytes_max = std::size_t{8} << 20; // Of keys.
 
     struct Entry {
         std::uint64_t hash = 0;
@@ -72,6 +73,7 @@ private:
         std::size_t size = 0;
     };
     std::vector<Chunk> chunks_; // Keys and lists of series; begun anew by clear().
+    std::size_t chunks_bytes_ = 0;
     std::size_t chunk_ = 0;
     std::size_t chunk_used_ = 0;
 };

@@ -58,6 +58,8 @@ protected:
 
 private:
     friend struct BoundRegistration;
+    void take(BoundBase& other) noexcept;
+    void drop() noexcept;
     std::atomic<SeriesTarget*> target_{
         nullptr}; // Written under the list's mutex, read by recording threads.
     struct BoundRegistration* registration_ = nullptr; // Null: without memory, or moved from.

@@ -10,7 +10,7 @@ namespace weft {
 struct KeyCardinality {
     std::string key;
     std::uint64_t distinct_values =
-        0; ///< Of series and of what overflowed; from 1000 on an estimate.
+        0; ///< Of series and of what overflowed. An estimate: of 1000 to within a few, of 10000 a few in a hundred.
     std::vector<std::string>
         samples; ///< Up to five values, cut at 64 bytes. They may identify people.
 };

@@ -46,23 +46,23 @@ struct Aggregation {
 struct InstrumentSelector {
     std::string name =
         "*"; ///< `*` stands for any text, `?` for any one character. Any letter case.
-    std::optional<InstrumentKind> kind;
-    std::optional<std::string> unit;
-    std::optional<std::string> meter_name;
-    std::optional<std::string> meter_version;
-    std::optional<std::string> meter_schema_url;
+    std::optional<InstrumentKind> kind{};
+    std::optional<std::string> unit{};
+    std::optional<std::string> meter_name{};
+    std::optional<std::string> meter_version{};
+    std::optional<std::string> meter_schema_url{};
 };
 
 /// Which attributes make a series. What is left out is summed over, and still seen on exemplars.
 struct AttributeFilter {
-    std::optional<std::vector<std::string>> include; ///< Only these keys. Unset: all.
-    std::vector<std::string> exclude;                ///< Not these.
+    std::optional<std::vector<std::string>> include{}; ///< Only these keys. Unset: all.
+    std::vector<std::string> exclude{};                ///< Not these.
 };
 
 /// Changes what becomes of the instruments it selects. An instrument that several views select makes a stream for each.
 /// Source: OpenTelemetry Metrics SDK, "View".
 struct View {
-    InstrumentSelector selector;
+    InstrumentSelector selector{};
     std::string name{}; ///< Empty: the instrument's. For a selector of one name.
     std::optional<std::string> description{}; ///< Unset: the instrument's.
     Aggregation aggregation{};
@@ -86,12 +86,13 @@ enum class OverflowMode : std::uint8_t {
 
 /// What a runtime's metrics do. Defaults are the OpenTelemetry specification's unless a comment says "ours".
 struct MetricOptions {
-    std::vector<View> views;
+    std::vector<View> views{};
     ExemplarFilter exemplar_filter = ExemplarFilter::trace_based;
     /// Most attribute sets of one stream, the overflow series apart. 1 to 1,000,000.
     std::size_t cardinality_limit = 2000;
     OverflowMode overflow = OverflowMode::aggregate; ///< Ours.
-    /// A series without a measurement for so long is forgotten, and begins anew with its next one; zero: never. Ours.
+    /// A series without a measurement for so long is forgotten, and begins anew with its next one; zero: never. A sum that
+    /// goes both ways is kept until it is 0. Ours.
     std::chrono::milliseconds idle_expiry{0};
 };
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <source_location>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,16 @@ public:
     ObservableCallback(
         std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
         Coroutine callback);
+    /// A function or a coroutine, told apart by what it returns.
+    template <std::invocable<Observations&> F>
+    ObservableCallback(
+        std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
+        F callback)
+        : ObservableCallback(
+              instruments,
+              std::conditional_t<
+                  std::is_void_v<std::invoke_result_t<F&, Observations&>>, Plain, Coroutine>(
+                  std::move(callback))) {}
     ObservableCallback(ObservableCallback&& other) noexcept = default;
     ObservableCallback& operator=(ObservableCallback&& other) noexcept {
         std::swap(callback_, other.callback_);
@@ -108,18 +119,10 @@ public:
         const Meter& meter, std::string_view name, const InstrumentOptions& options, F callback,
         const std::source_location& where = std::source_location::current())
         : InstrumentBase(meter, which, std::is_integral_v<T>, name, options, where),
-          callback_(make_callback(std::move(callback))) {}
+          callback_({*this}, std::move(callback)) {}
     Observable(const Observable&) = delete;
 
 private:
-    template <class F>
-    ObservableCallback make_callback(F callback) {
-        if constexpr (std::is_void_v<std::invoke_result_t<F&, Observations&>>) {
-            return ObservableCallback({*this}, ObservableCallback::Plain(std::move(callback)));
-        } else {
-            return ObservableCallback({*this}, ObservableCallback::Coroutine(std::move(callback)));
-        }
-    }
     ObservableCallback callback_;
 };
 
