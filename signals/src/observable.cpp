@@ -40,7 +40,8 @@ void after_fork(void*) noexcept {
 }
 void after_fork_in_child(void*) noexcept {
     for (const auto& callback : registry().callbacks) {
-        callback->under_way.store(false, std::memory_order_relaxed); // Its loop is the parent's.
+        callback->asker = nullptr; // What is under way is under way in the parent.
+        callback->is_late = false;
     }
     after_fork(nullptr);
 }

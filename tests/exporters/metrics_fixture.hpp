@@ -4,6 +4,7 @@
 #include "coroutine.hpp"
 #include "decompress.hpp"
 
+#include <weft/exporters/otlp_http.hpp>
 #include <weft/exporters/periodic_reader.hpp>
 #include <weft/otlp/collector/metrics/v1/metrics_service.pb.h>
 #include <weft/testing/loopback_server.hpp>
@@ -110,7 +111,6 @@ protected:
             .queue = *ring,
             .resource = {},
             .sink = std::move(*sink),
-            .sends_max = 1,
             .batch = batch,
             .producer_counts = [q = queue](Ledger& ledger) { q->add_to(ledger); },
             .housekeeping = {},
