@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     weft::bench::add_ring_cases(suite);
     weft::bench::add_batch_cases(suite);
     weft::bench::add_metric_encoder_cases(suite);
+    weft::bench::add_metric_cases(suite);
     weft::bench::add_propagation_cases(suite);
     weft::bench::add_http_metrics_cases(suite);
     return suite.run(argc, argv);

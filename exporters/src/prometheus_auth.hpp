@@ -1,7 +1,9 @@
 #pragma once
 #include <weft/exporters/prometheus_options.hpp>
+#include <weft/runtime/authorization.hpp>
 
-#include <array>
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,28 +22,22 @@ struct ScraperIdentity {
     std::string_view subject;       ///< Of it.
 };
 
-/// Decides who may scrape. Only keyed digests of the secrets are kept, and compared in constant time, so that neither
-/// what they are nor how long they are can be measured.
-/// Threads: any.
+/// Decides who may scrape. Threads: any.
 class PrometheusAuth {
 public:
     /// Errors: std::invalid_argument: password_file cannot be read or is empty.
     explicit PrometheusAuth(const PrometheusAuthOptions& options);
 
     [[nodiscard]] AuthVerdict check(const ScraperIdentity& who) const;
-    [[nodiscard]] bool takes_basic() const noexcept { return has_basic_; }
-    [[nodiscard]] bool takes_bearer() const noexcept { return !tokens_.empty(); }
+    /// For WWW-Authenticate; empty if no credentials are asked for.
+    [[nodiscard]] std::string challenge() const { return authorization_.challenge("metrics"); }
 
 private:
-    using Digest = std::array<unsigned char, 32>;
-    [[nodiscard]] Digest digest(std::string_view text) const;
-    [[nodiscard]] static bool equal(const Digest& a, const Digest& b) noexcept;
-
-    std::array<unsigned char, 32> key_{}; // Random, of this object.
-    bool has_basic_ = false;
-    Digest basic_{}; // Of "user:password".
-    std::vector<Digest> tokens_;
+    Authorization authorization_;
     std::vector<std::string> subjects_;
 };
+
+/// The part of the options that has nothing to do with certificates.
+[[nodiscard]] AuthorizationOptions authorization_in(const PrometheusAuthOptions& options);
 
 } // namespace weft::detail

@@ -63,43 +63,6 @@ std::optional<std::string> decode(std::string_view text) {
     return out;
 }
 
-int base64_value(char c) noexcept {
-    if (c >= 'A' && c <= 'Z') { return c - 'A'; }
-    if (c >= 'a' && c <= 'z') { return c - 'a' + 26; }
-    if (c >= '0' && c <= '9') { return c - '0' + 52; }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-std::optional<std::string> decode_base64(std::string_view text) {
-    while (text.ends_with('=')) { text.remove_suffix(1); }
-    if (text.size() % 4 == 1) { return std::nullopt; }
-    std::string out;
-    out.reserve(text.size());
-    std::uint32_t bits = 0;
-    int count = 0;
-    for (const char c : text) {
-        const int value = base64_value(c);
-        if (value < 0) { return std::nullopt; }
-        bits = (bits << 6) | static_cast<std::uint32_t>(value);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out.push_back(static_cast<char>((bits >> count) & 0xff));
-        }
-    }
-    return out;
-}
-
-// What follows the scheme, if it is this one.
-std::optional<std::string_view> after_scheme(
-    std::string_view authorization, std::string_view scheme) noexcept {
-    const auto end = authorization.find(' ');
-    if (end == std::string_view::npos || !same_word(authorization.substr(0, end), scheme)) {
-        return std::nullopt;
-    }
-    return trim(authorization.substr(end));
-}
-
 } // namespace
 
 bool same_word(std::string_view a, std::string_view b) noexcept {
@@ -175,18 +138,6 @@ std::optional<std::vector<std::string>> names_in_query(
         names.push_back(std::move(*value));
     }
     return names;
-}
-
-std::optional<std::string> basic_credentials(std::string_view authorization) {
-    const auto text = after_scheme(authorization, "Basic");
-    if (!text) { return std::nullopt; }
-    return decode_base64(*text);
-}
-
-std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept {
-    const auto text = after_scheme(authorization, "Bearer");
-    if (!text || text->empty()) { return std::nullopt; }
-    return text;
 }
 
 std::optional<std::chrono::milliseconds> scrape_timeout(std::string_view text) noexcept {

@@ -1,5 +1,5 @@
 #pragma once
-// Reads what a scraper sends: the items of Accept and Accept-Encoding, query strings, Basic credentials. Any bytes may
+// Reads what a scraper sends: the items of Accept and Accept-Encoding, query strings. Any bytes may
 // come in; nothing here throws for them.
 
 #include <chrono>
@@ -35,12 +35,6 @@ struct FieldItem {
 /// The values of all `name[]` in the query, decoded. Nullopt: a broken percent sequence, or more than `names_max`.
 [[nodiscard]] std::optional<std::vector<std::string>> names_in_query(
     std::string_view target, std::size_t names_max);
-
-/// "user:password" of an Authorization header with the scheme Basic. Nullopt: another scheme, or no base64.
-[[nodiscard]] std::optional<std::string> basic_credentials(std::string_view authorization);
-
-/// The token of an Authorization header with the scheme Bearer. Nullopt: another scheme, or none.
-[[nodiscard]] std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept;
 
 /// How long the scraper waits, of X-Prometheus-Scrape-Timeout-Seconds. Nullopt: nothing that is one; more than an hour
 /// is taken for an hour.

@@ -123,11 +123,8 @@ struct PrometheusHandler::State {
 
 PrometheusResponse PrometheusHandler::State::unauthorized() const {
     auto response = plain(401, "unauthorized\n");
-    if (auth.takes_basic()) {
-        response.headers.push_back(
-            {"WWW-Authenticate", "Basic realm=\"metrics\", charset=\"UTF-8\""});
-    } else if (auth.takes_bearer()) {
-        response.headers.push_back({"WWW-Authenticate", "Bearer realm=\"metrics\""});
+    if (auto challenge = auth.challenge(); !challenge.empty()) {
+        response.headers.push_back({"WWW-Authenticate", std::move(challenge)});
     }
     return response;
 }

@@ -1,9 +1,10 @@
+#include "prometheus_auth.hpp"
+
 #include <weft/exporters/prometheus_options.hpp>
 #include <weft/runtime/diagnostics.hpp>
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 
 namespace weft {
@@ -23,32 +24,9 @@ std::string range_problem(
     return range_problem<std::int64_t>(field, value.count(), low_ms, high_ms, " ms");
 }
 
-// What may stand in a header: the text would otherwise never arrive as it was written.
-bool is_sendable(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7f;
-    });
-}
-
 std::string problem_in(const PrometheusAuthOptions& auth) {
-    const bool has_password = !auth.password.empty() || !auth.password_file.empty();
-    if (!auth.password.empty() && !auth.password_file.empty()) {
-        return "auth.password and auth.password_file are both set: only one is allowed";
-    }
-    if (!auth.user.empty() && !has_password) {
-        return "auth.user is set without a password: set auth.password or auth.password_file";
-    }
-    if (auth.user.empty() && has_password) {
-        return "a password is set without auth.user: set that too";
-    }
-    if (auth.user.find(':') != std::string::npos) {
-        return "auth.user holds a ':': basic authentication cannot say such a name";
-    }
-    for (const auto& token : auth.bearer_tokens) {
-        if (token.empty() || !is_sendable(token)) {
-            return "auth.bearer_tokens: a token is empty or holds blanks or other characters that "
-                   "a header cannot hold";
-        }
+    if (auto problem = problem_in(detail::authorization_in(auth), "auth."); !problem.empty()) {
+        return problem;
     }
     for (const auto& subject : auth.client_subjects) {
         if (subject.empty()) { return "auth.client_subjects: a subject is empty"; }

@@ -80,7 +80,7 @@ BoundBase::BoundBase(
     } catch (const std::bad_alloc&) { return; } // A handle that records nothing.
     // What these have to report they report now, without the list's mutex: a handler may measure.
     if (auto* const provider = instrument.provider();
-        instrument.index() != 0 && provider != nullptr) {
+        provider != nullptr && instrument.index() != 0) {
         (void)provider->state(instrument.index());
     }
     List& bound = list();

@@ -30,13 +30,13 @@ Own own_options(const OtlpOptions& otlp, Signal signal) noexcept {
 
 bool exports(const Options& options, Signal signal) noexcept {
     if (options.disabled) { return false; }
-    // A destination of the program's own takes every signal that is on.
+    // A destination of the program's own takes the spans; no metrics are exported beside it.
     const bool to_sink = options.sink != nullptr;
     switch (signal) {
     case Signal::traces:
         return to_sink || options.traces_exporter == ExporterKind::otlp;
     case Signal::metrics:
-        return options.metrics_exporter == ExporterKind::otlp;
+        return !to_sink && options.metrics_exporter == ExporterKind::otlp;
     case Signal::logs:
         break;
     }

@@ -134,22 +134,6 @@ TEST(PrometheusFields, ReadNamesOfTheQuery) {
     EXPECT_FALSE(detail::names_in_query("/m?name[]=a&name[]=b", 1));
 }
 
-TEST(PrometheusFields, ReadCredentials) {
-    EXPECT_EQ(detail::basic_credentials("Basic dXNlcjpwYXNz"), "user:pass");
-    EXPECT_EQ(detail::basic_credentials("basic  dXNlcjpwYXM="), "user:pas");
-    EXPECT_EQ(detail::basic_credentials("Basic "), "");
-    for (const char* bad :
-         {"", "Basic", "Bearer dXNl", "Basic dXNlc", "Basic d X", "Basic d$$$",
-          "Basic \xff\xff\xff\xff"}) {
-        EXPECT_FALSE(detail::basic_credentials(bad)) << bad;
-    }
-    EXPECT_EQ(detail::bearer_token("Bearer abc"), "abc");
-    EXPECT_EQ(detail::bearer_token("bearer \t abc "), "abc");
-    for (const char* bad : {"", "Bearer", "Bearer ", "Basic abc", "Bearerabc"}) {
-        EXPECT_FALSE(detail::bearer_token(bad)) << bad;
-    }
-}
-
 TEST(PrometheusFields, ReadTheScrapersTimeout) {
     using std::chrono::milliseconds;
     EXPECT_EQ(detail::scrape_timeout("10"), milliseconds(10000));

@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 weft::Options options(const char* endpoint) {
     weft::Options options;
     options.service_name = "exit";
+    options.metrics_exporter = weft::ExporterKind::none;
     options.otlp.endpoint = endpoint;
     options.batch.delay = std::chrono::hours(1);
     return options;

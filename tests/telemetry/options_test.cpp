@@ -211,7 +211,7 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", {"grpc"}, "http/protobuf"},
         {"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", {"lz4"}, "none, gzip, zstd"},
         {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", {"grpc"}, "http/protobuf"},
-        {"OTEL_METRICS_EXPORTER", {"statsd", "oltp"}, "a list of otlp, or none"},
+        {"OTEL_METRICS_EXPORTER", {"statsd", "oltp"}, "a list of otlp, prometheus, or none"},
         {"OTEL_METRICS_EXEMPLAR_FILTER", {"on", "true"}, "trace_based, always_on, always_off"},
         {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
          {"low_memory", "1"},

@@ -87,6 +87,7 @@ public:
     [[nodiscard]] Options options() const {
         Options options;
         options.service_name = "test";
+        options.metrics_exporter = ExporterKind::none; // Whose points would come between the spans.
         options.otlp.endpoint = url();
         options.otlp.retry = {
             .initial_backoff = 1ms, .multiplier = 1, .max_backoff = 1ms, .max_elapsed = 24h};

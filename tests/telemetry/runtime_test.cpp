@@ -82,7 +82,7 @@ TEST(Runtime, UsesATracesEndpointAsItIs) {
 
 TEST(Runtime, TakesItsServiceNameFromOptionsResourceOrExecutableInThatOrder) {
     Options options;
-    options.traces_exporter = ExporterKind::none;
+    options.traces_exporter = options.metrics_exporter = ExporterKind::none;
     EXPECT_EQ(Runtime(options).service_name().rfind("unknown_service:", 0), 0u);
     options.resource.set("service.name", "from the resource");
     EXPECT_EQ(Runtime(options).service_name(), "from the resource");

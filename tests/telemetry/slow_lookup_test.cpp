@@ -52,6 +52,7 @@ Gate& gate() {
 
 Options slow_options() {
     Options options;
+    options.metrics_exporter = ExporterKind::none;
     options.otlp.endpoint = "http://slow.invalid:4318";
     options.batch.poll = 1ms;
     options.batch.records_max = 1;

@@ -80,7 +80,7 @@ TEST(RuntimeWithProcessors, ReportsAnIncompleteFlushWhenOneSaysSoOrThrows) {
 
 TEST(RuntimeWithProcessors, NeedsNoExporter) {
     Options options;
-    options.traces_exporter = ExporterKind::none;
+    options.traces_exporter = options.metrics_exporter = ExporterKind::none;
     const auto processor = std::make_shared<Noting>();
     options.span_processors = {processor};
     Runtime runtime(options);

@@ -67,8 +67,8 @@ struct Options {
     ExporterKind traces_exporter = ExporterKind::otlp;
     ExporterKind metrics_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
-    /// A destination of the program's own for every signal, instead of the exporters and `otlp`: for tests,
-    /// weft::testing::InMemorySink. Null: none. Lifetime: shared; it may serve several runtimes. Ours.
+    /// A destination of the program's own for spans, instead of `traces_exporter` and `otlp`: for tests,
+    /// weft::testing::InMemorySink. Metrics go nowhere then but to `prometheus`. Null: none. Lifetime: shared; it may serve several runtimes. Ours.
     std::shared_ptr<Sink> sink;
     BatchOptions batch; ///< Of spans; of metrics their number and delay are `metric_reader`'s.
     MetricOptions metrics;
