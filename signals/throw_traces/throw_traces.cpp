@@ -166,8 +166,14 @@ const char weft_throw_traces = 1;
     std::terminate(); // There is no C++ runtime to throw with: a fully static program.
 }
 
+} // extern "C"
+
+namespace __cxxabiv1 {
+
+struct __cxa_refcounted_exception;
+
 // What std::make_exception_ptr calls instead. Source: libstdc++, <bits/cxxabi_init_exception.h>.
-void* __cxa_init_primary_exception(
+extern "C" __cxa_refcounted_exception* __cxa_init_primary_exception(
     void* object, std::type_info* type, void (*destroy)(void*)) noexcept {
     namespace detail = weft::detail;
     if (detail::being_thrown != object) {
@@ -176,7 +182,7 @@ void* __cxa_init_primary_exception(
     detail::being_thrown = nullptr;
     auto* real = detail::next(detail::next_make, "__cxa_init_primary_exception");
     if (real == nullptr) { std::terminate(); }
-    return real(object, type, destroy);
+    return static_cast<__cxa_refcounted_exception*>(real(object, type, destroy));
 }
 
-} // extern "C"
+} // namespace __cxxabiv1
