@@ -91,7 +91,8 @@ void append_json_map(std::string& out, protozero::pbf_reader map, int depth) {
         std::string_view key;
         std::string_view value;
         for (auto entry = map.get_message(); entry.next();) {
-            (entry.tag() == 1 ? key : value) = view(entry.get_view());
+            const auto tag = entry.tag();
+            (tag == 1 ? key : value) = view(entry.get_view());
         }
         append_json_string(out, key);
         out.push_back(':');
@@ -178,7 +179,8 @@ Labels read_labels(
         std::string_view key;
         std::string_view any;
         for (auto field = fields.get_message(); field.next();) {
-            (field.tag() == 1 ? key : any) = view(field.get_view());
+            const auto tag = field.tag();
+            (tag == 1 ? key : any) = view(field.get_view());
         }
         value.clear();
         append_value_text(value, any);

@@ -28,9 +28,10 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
         std::uint32_t size = 0;
     };
 
+    // The provider's gate's when the span began. First, where it fills the padding behind PoolItem.
+    std::uint32_t generation = 0;
     Shown shown; // Open while the span is recording.
     TraceProvider* provider = nullptr;
-    std::uint32_t generation = 0; // The provider's gate's when the span began.
     SpanId parent_span_id;
     std::uint16_t scope = 0;
     SpanKind kind = SpanKind::internal;

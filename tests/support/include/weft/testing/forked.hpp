@@ -14,18 +14,6 @@
 #include <thread>
 #include <utility>
 
-#if defined(__SANITIZE_THREAD__)
-#define WEFT_TESTS_UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WEFT_TESTS_UNDER_TSAN
-#endif
-#endif
-#if defined(WEFT_TESTS_UNDER_TSAN)
-// A child that starts a thread: by default TSan ends it.
-extern "C" [[gnu::used]] inline const char* __tsan_default_options() { return "die_after_fork=0"; }
-#endif
-
 namespace weft::testing {
 
 class Forked {
