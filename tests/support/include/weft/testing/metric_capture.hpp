@@ -256,7 +256,7 @@ public:
     /// An empty point if there is none.
     [[nodiscard]] const CapturedPoint& point(
         std::string_view name, std::initializer_list<Attribute> attributes = {}) const {
-        static const CapturedPoint none;
+        static const CapturedPoint none{};
         const auto* found = find(name, captured(attributes));
         return found == nullptr ? none : *found;
     }
