@@ -162,8 +162,9 @@ std::string PrometheusFamilies::scope_labels(
             std::string_view key;
             std::string_view value;
             for (auto field = reader.get_message(); field.next();) {
+                const auto tag = field.tag(); // Before its value is taken.
                 const auto text = field.get_view();
-                (field.tag() == 1 ? key : value) = {text.data(), text.size()};
+                (tag == 1 ? key : value) = {text.data(), text.size()};
             }
             std::string text;
             append_value_text(text, value);

@@ -91,7 +91,7 @@ void append_json_map(std::string& out, protozero::pbf_reader map, int depth) {
         std::string_view key;
         std::string_view value;
         for (auto entry = map.get_message(); entry.next();) {
-            const auto tag = entry.tag();
+            const auto tag = entry.tag(); // Before its value is taken.
             (tag == 1 ? key : value) = view(entry.get_view());
         }
         append_json_string(out, key);
@@ -179,7 +179,7 @@ Labels read_labels(
         std::string_view key;
         std::string_view any;
         for (auto field = fields.get_message(); field.next();) {
-            const auto tag = field.tag();
+            const auto tag = field.tag(); // As above.
             (tag == 1 ? key : any) = view(field.get_view());
         }
         value.clear();
