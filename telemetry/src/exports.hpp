@@ -14,11 +14,14 @@ namespace weft::detail {
 /// nor a right to the connections, and leaves all of it behind, unfreed, for it may have been in the middle of anything.
 struct Exports {
     ServiceThread service;
-    Pipelines pipelines;     // Destroyed before their executor.
-    std::unique_ptr<SelfMetrics> self; // Asks the pipelines, hence gone before them. Null: no metrics.
-    std::unique_ptr<PrometheusServer> prometheus; // Null: none. Of this process alone: a child has another's port.
+    Pipelines pipelines; // Destroyed before their executor.
+    std::unique_ptr<SelfMetrics>
+        self; // Asks the pipelines, hence gone before them. Null: no metrics.
+    std::unique_ptr<PrometheusServer>
+        prometheus;          // Null: none. Of this process alone: a child has another's port.
     std::future<void> house; // Of the housekeeping where no pipeline does it; nobody waits for it.
-    bool is_started = false; // The pipelines have been made. False: run() alone has a use for the thread.
+    bool is_started =
+        false; // The pipelines have been made. False: run() alone has a use for the thread.
 
     [[nodiscard]] std::shared_ptr<Pipeline>& pipeline(Signal signal) noexcept {
         return pipelines[static_cast<std::size_t>(signal)];

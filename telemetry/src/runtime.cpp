@@ -183,17 +183,17 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     void start(const Resource& resource) {
         const bool traces = detail::exports(options, Signal::traces) ||
                             (!options.disabled && !options.span_processors.empty());
-        const bool metrics = detail::exports(options, Signal::metrics) ||
-                             (!options.disabled && options.prometheus);
+        const bool metrics =
+            detail::exports(options, Signal::metrics) || (!options.disabled && options.prometheus);
         if (!traces && !metrics) { return; }
         calibrate_clock();
         auto made = std::make_unique<Exports>();
         if (traces) {
-            auto processors = options.span_processors.empty()
-                                  ? nullptr
-                                  : std::make_unique<detail::SpanProcessors>(
-                                        options.span_processors,
-                                        detail::exports(options, Signal::traces));
+            auto processors =
+                options.span_processors.empty()
+                    ? nullptr
+                    : std::make_unique<detail::SpanProcessors>(
+                          options.span_processors, detail::exports(options, Signal::traces));
             provider = &keep_for_ever(std::make_unique<detail::TraceProvider>(
                 options.sampler, options.span_limits, options.batch.queue_bytes,
                 options.batch.shards, std::move(processors)));
@@ -265,8 +265,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         if (sources[0].ledger) {
             sources[0].queue = [p = provider] {
-                return detail::SelfMetricsSource::Queue{
-                    p->queue.used_bytes(), p->queue.capacity()};
+                return detail::SelfMetricsSource::Queue{p->queue.used_bytes(), p->queue.capacity()};
             };
         }
         to.self->watch(std::move(sources));
@@ -317,8 +316,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // forked child without a span of its own.
     Exports* exporting() {
         std::unique_lock lock(detail::lifecycle_mutex());
-        const bool started =
-            is_started() || !has_something_to_export() || start_in_child();
+        const bool started = is_started() || !has_something_to_export() || start_in_child();
         Exports* const found = is_started() ? exports.get() : nullptr;
         lock.unlock();
         if (!started) { detail::report_failed_start(); }

@@ -21,8 +21,7 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
     add(provider.dropped_no_memory, DropReason::encode_failed);
 }
 
-TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider)
-    : provider_(provider) {
+TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : provider_(provider) {
     if (!exports(setup.options, Signal::traces)) { return; }
     drain_ = std::make_unique<Drain>(Drain::Setup{
         .executor = setup.executor,
