@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <new>
+#include <stdexcept>
 #include <string>
 
 namespace weft::testing {
@@ -68,6 +69,24 @@ TEST(Allocation, IsNotDoneByAChild) {
     const Span root(tracer, "root");
     EXPECT_EQ(allocations_of(sink, [&] { usual_span(tracer); }), 0U);
     EXPECT_EQ(sink.provider().queue.records_consumed(), 2U * rounds);
+}
+
+TEST(Allocation, IsNotDoneByEventsLinksAndARecordedException) {
+    SpanSink sink;
+    const Tracer tracer("test");
+    const Span other(tracer, "other");
+    const auto context = other.trace_context();
+    const std::runtime_error error(
+        "no such order"); // Its demangled type is malloc's, not operator new's.
+    const auto rich_span = [&] {
+        Span span(tracer, "rich");
+        span.add_event("retried", {{"attempt", 2}});
+        span.add_link(context, {{"why", "batch"}});
+        span.record_exception(error);
+        span.set_error("not_found");
+    };
+    EXPECT_EQ(allocations_of(sink, rich_span), 0U);
+    EXPECT_EQ(dropped(sink), 0U);
 }
 
 TEST(Allocation, IsNotDoneByASpanThatOutgrowsItsRecord) {
