@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     simdjson::dom::parser parser;
     require(parser.parse(answer.body).error() == simdjson::SUCCESS);
     static const Authorization& authorization = *new Authorization(
-        {.user = "ann", .password = "a long secret", .bearer_tokens = {"another long secret"}});
+        {.user = "ann", .password = "a long secret", .bearer_tokens = {"another-long-secret"}});
     require(!authorization.allows(request.body));
     return 0;
 }
