@@ -50,7 +50,10 @@ void resolve(BoundRegistration& bound) noexcept {
     bound.provider = provider;
     try {
         bound.series.reserve(state->streams.size());
-    } catch (const std::bad_alloc&) { return; }
+    } catch (const std::bad_alloc&) { // Tried again when the default provider changes.
+        bound.provider = nullptr;
+        return;
+    }
     for (const auto& stream : state->streams) {
         if (Series* series = stream->find_for_handle(bound.key)) { bound.series.push_back(series); }
     }

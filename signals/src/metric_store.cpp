@@ -480,7 +480,7 @@ void MeterProvider::unlock_after_fork() noexcept {
 void MeterProvider::begin_anew() noexcept {
     refused_values.store(0, std::memory_order_relaxed); // Counters; the child has one thread.
     lost.store(0, std::memory_order_relaxed);
-    reader_bits_ = 0; // The parent's readers are left behind.
+    reader_bits_ = exponential_readers_ = 0; // The parent's readers are left behind.
     collected_at_ns.fill(std::numeric_limits<std::int64_t>::max());
     for (const auto& state : owned_states_) {
         for (const auto& stream : state->streams) { stream->begin_anew(); }

@@ -251,6 +251,11 @@ ObservableCallback::ObservableCallback(
     detail::add(callback_);
 }
 
+void ObservableCallback::disable() noexcept {
+    // relaxed: see Callback.
+    if (callback_ != nullptr) { callback_->removed.store(true, std::memory_order_relaxed); }
+}
+
 ObservableCallback::~ObservableCallback() {
     if (callback_ == nullptr) { return; }
     {

@@ -17,7 +17,7 @@ struct Exports {
     Pipelines pipelines; // Destroyed before their executor.
     std::unique_ptr<SelfMetrics>
         self; // Asks the pipelines, hence gone before them. Null: no metrics.
-    std::unique_ptr<PrometheusServer>
+    std::shared_ptr<PrometheusServer>
         prometheus;          // Null: none. Of this process alone: a child has another's port.
     std::future<void> house; // Of the housekeeping where no pipeline does it; nobody waits for it.
     bool is_started =

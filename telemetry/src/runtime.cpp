@@ -102,10 +102,12 @@ asio::awaitable<void> keep_house() {
     }
 }
 
-// Everything that exports, to the end.
-asio::awaitable<FlushReport> shutdown_exports(Exports& from, Clock::time_point deadline) {
-    const auto report = co_await detail::shutdown_all(from.pipelines, deadline);
-    if (from.prometheus) { co_await from.prometheus->stop(deadline); }
+// Everything that exports, to the end. It holds what it uses: whoever waited for it may have given up.
+asio::awaitable<FlushReport> shutdown_exports(
+    detail::Pipelines pipelines, std::shared_ptr<PrometheusServer> prometheus,
+    Clock::time_point deadline) {
+    const auto report = co_await detail::shutdown_all(std::move(pipelines), deadline);
+    if (prometheus) { co_await prometheus->stop(deadline); }
     co_return report;
 }
 
@@ -232,15 +234,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .housekeeping = house,
                 .settled = to.self ? to.self->settled(signal) : nullptr};
         };
-        if (provider != nullptr) {
-            to.pipeline(Signal::traces) =
-                std::make_shared<detail::TracesPipeline>(setup(Signal::traces), *provider);
-            if (detail::exports(options, Signal::traces)) { house = nullptr; }
-        }
         if (meters != nullptr && detail::exports(options, Signal::metrics)) {
             to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
                 setup(Signal::metrics), to.self->measured(metric_source(reader_options())));
             house = nullptr;
+        }
+        // Last of what may fail: two drains must never empty one queue, and a start that fails is tried again.
+        if (provider != nullptr) {
+            to.pipeline(Signal::traces) =
+                std::make_shared<detail::TracesPipeline>(setup(Signal::traces), *provider);
+            if (detail::exports(options, Signal::traces)) { house = nullptr; }
         }
         if (house) { // Processors or Prometheus alone.
             to.house = asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
@@ -280,7 +283,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
 
     // Before anything is the process's default: a port that is taken is an error of the constructor.
     void start_prometheus(Exports& to, const Resource& resource) {
-        to.prometheus = std::make_unique<PrometheusServer>(
+        to.prometheus = std::make_shared<PrometheusServer>(
             to.service.io_context().get_executor(), metric_source({}),
             std::string(resource.encoded()), *options.prometheus);
     }
@@ -355,6 +358,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         on_fork_in_parent(state);
         if (self.exports == nullptr) { return; }
+        if (self.exports->self) { self.exports->self->abandon_in_child(); }
         self.exports->next_inherited = inherited_exports;
         inherited_exports = self.exports.release();
     }
@@ -571,7 +575,7 @@ Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), shutdown_exports(*from, deadline),
+        from->service.io_context(), shutdown_exports(from->pipelines, from->prometheus, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -600,7 +604,8 @@ Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within)
     if (from == nullptr) { from = state_->exporting(); }
     if (from == nullptr) { return state_->report_without_exports(); }
     const auto deadline = from_now(within);
-    return State::wait_for(*from, shutdown_exports(*from, deadline), deadline);
+    return State::wait_for(
+        *from, shutdown_exports(from->pipelines, from->prometheus, deadline), deadline);
 }
 
 Ledger Runtime::ledger(Signal signal) const { return state_->ledger(signal); }

@@ -283,6 +283,8 @@ void SelfMetrics::watch(Sources sources) {
 
 SelfMetrics::~SelfMetrics() { state_->callback = {}; } // Waits for who is asking.
 
+void SelfMetrics::abandon_in_child() noexcept { state_->callback.disable(); }
+
 SelfMetrics::Collect SelfMetrics::measured(Collect collect) const {
     return [state = state_,
             collect = std::move(collect)](MetricVisitor& visitor) -> asio::awaitable<void> {

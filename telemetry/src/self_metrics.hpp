@@ -64,6 +64,9 @@ public:
     /// Waits for a collection that asks the sources.
     ~SelfMetrics();
 
+    /// In a forked child: the sources are the parent's, and are not asked again. Cost: one store.
+    void abandon_in_child() noexcept;
+
     /// From now on the sources are asked in every collection; once. Errors: std::bad_alloc.
     /// Lifetime: what the sources refer to outlives this.
     void watch(Sources sources);

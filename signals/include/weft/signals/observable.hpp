@@ -89,6 +89,10 @@ public:
     }
     ~ObservableCallback();
 
+    /// It is not called again; a call under way is not waited for. Cost: one store, no lock: for a forked child that
+    /// leaves behind what its parent's callback asks.
+    void disable() noexcept;
+
 private:
     std::shared_ptr<detail::Callback> callback_;
 };
