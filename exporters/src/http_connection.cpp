@@ -39,6 +39,11 @@
 namespace weft::detail {
 namespace {
 
+// Beast makes its table of field names at the first use, under a guard that a forked child inherits as it is: a child of a
+// program that was amid its first request would wait for ever. So the first use is before any thread.
+[[maybe_unused]] const auto field_names =
+    boost::beast::http::to_string(boost::beast::http::field::host);
+
 namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
