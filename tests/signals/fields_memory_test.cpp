@@ -1,4 +1,4 @@
-#include "../exporters/failing_new.hpp"
+#include "failing_new.hpp"
 
 #include <weft/signals/fields.hpp>
 

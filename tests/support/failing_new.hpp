@@ -2,7 +2,7 @@
 
 namespace weft::testing {
 
-/// While one is armed on this thread, its operator new throws std::bad_alloc once `allocations`
+/// While one is armed on this thread, its operator new fails, as its form does, once `allocations`
 /// have succeeded. The binary must contain failing_new.cpp.
 class FailingNew {
 public:
