@@ -6,8 +6,7 @@ add_library(weft_flags INTERFACE)
 target_compile_features(weft_flags INTERFACE cxx_std_20)
 target_compile_options(weft_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-  $<$<CXX_COMPILER_ID:GNU>:-fcoroutines;-fno-semantic-interposition>
-  $<$<BOOL:${WEFT_BUILD_FUZZ}>:-fsanitize=fuzzer-no-link>)
+  $<$<CXX_COMPILER_ID:GNU>:-fcoroutines;-fno-semantic-interposition>)
 if(WEFT_SANITIZE)  # Not a generator expression: the comma in "address,undefined" would end its argument.
   target_compile_options(weft_flags INTERFACE
     -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -21,7 +20,7 @@ endif()
 if(WEFT_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(weft_flags INTERFACE -Wno-tsan)
 endif()
-if(WEFT_SANITIZE OR WEFT_BUILD_FUZZ)
+if(WEFT_SANITIZE)
   target_compile_definitions(weft_flags INTERFACE WEFT_ASSERTIONS=1)
 else()
   target_compile_definitions(weft_flags INTERFACE $<$<CONFIG:Debug>:WEFT_ASSERTIONS=1>)
@@ -43,6 +42,9 @@ function(weft_module name)
   target_compile_features(${target} PUBLIC cxx_std_20)
   # GCC 12 in C++20 mode turns coroutines on by itself; nothing else is asked of a consumer.
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:weft_flags>)
+  if(WEFT_BUILD_FUZZ)  # What fuzzers steer by; nothing to programs that are none.
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ON
                         POSITION_INDEPENDENT_CODE ON)
   if(NOT arg_NO_INSTALL)
@@ -57,11 +59,7 @@ function(weft_test name)
   target_link_libraries(${name} PRIVATE ${arg_LINK} weft_test_support weft_flags)
   # The tests' own code gains nothing from optimisation and its compilers lose minutes: a file full of coroutines took
   # 51 s at -O1 under ASan and UBSan, 21 s at -O0. What it tests is compiled as the preset says.
-  if(WEFT_SANITIZE)
-    target_compile_options(${name} PRIVATE -O0)
-  else()
-    target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
-  endif()
+  target_compile_options(${name} PRIVATE -O0)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${arg_LABELS}")
