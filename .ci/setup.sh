@@ -16,7 +16,7 @@ codename=$(
 )
 unavailable=build/setup/unavailable # Optional packages that this release's archive does not have, one a line.
 
-# Lines "package|why" of a group: base, test or peers.
+# Lines "package|why" of a group: base or test.
 packages() {
     case $1 in
     base)
@@ -54,10 +54,6 @@ LIST
         echo "clang-$clang|the second compiler, and the fuzzers'"
         echo "libclang-rt-$clang-dev|libFuzzer and the sanitizers of Clang"
         ;;
-    peers)
-        echo "opentelemetry-cpp-dev|the library that bench --compare measures beside us"
-        echo "libabsl-dev|its headers include Abseil's"
-        ;;
     esac
 }
 
@@ -69,6 +65,11 @@ optional_packages() {
         echo "prometheus|promtool, the judge of our expositions"
         echo "python3-prometheus-client|a strict OpenMetrics parser that we did not write"
         echo "clang-format-14|the formatting check"
+        ;;
+    peers)
+        echo "opentelemetry-cpp-dev|what bench --compare measures beside us"
+        echo "libabsl-dev|its headers include Abseil's"
+        echo "prometheus-cpp-dev|the same, for metrics"
         ;;
     esac
 }

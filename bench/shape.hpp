@@ -22,6 +22,17 @@ inline constexpr std::int64_t status = 200;
 inline constexpr const char* address_key = "server.address";
 inline constexpr const char* address = "127.0.0.1";
 
+/// Metrics: three attributes of a measurement are method, route and status above; a histogram's values spread over its
+/// buckets, which have the bounds that the specification gives by default.
+inline double measured(std::uint64_t i) noexcept { return static_cast<double>(i * 7919 % 9973); }
+inline constexpr double boundaries[] = {0,   5,   10,   25,   50,   75,   100,  250,
+                                        500, 750, 1000, 2500, 5000, 7500, 10000};
+
+/// 10 000 series, as 10 instruments of 1000, because a limit of 2000 for each is common.
+inline constexpr int instruments = 10;
+inline constexpr int series_each = 1000;
+inline constexpr int series = instruments * series_each;
+
 /// Trace context headers.
 inline constexpr std::string_view traceparent =
     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

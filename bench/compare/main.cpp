@@ -1,4 +1,4 @@
-// Question: what does a C++ user pay for spans today? opentelemetry-cpp as Debian ships it, in the
+// Question: what does a C++ user pay for spans and metrics today? opentelemetry-cpp as Debian ships it, in the
 // cases of weft-bench. Goal: its best supported set-up: OTLP record types, batch processor, a queue
 // that never overflows, logger silenced. Non-goal: its exporter's network path; the sustained cases
 // stop at the serialised request.
@@ -18,5 +18,8 @@ int main(int argc, char** argv) {
     weft::bench::otelcpp::add_span_cases(suite);
     weft::bench::otelcpp::add_propagation_cases(suite);
     weft::bench::otelcpp::add_coroutine_case(suite);
+    suite.note("it has no bound instruments: counter_bound and histogram_bound are measurements "
+               "without attributes");
+    weft::bench::otelcpp::add_metric_cases(suite);
     return suite.run(argc, argv);
 }

@@ -14,6 +14,7 @@ import sys
 
 
 TIMES = ("ns", "us", "ms")
+COMPARED = (*TIMES, "bytes")  # Units of which less is better.
 
 
 def join(parts):
@@ -44,11 +45,11 @@ def join(parts):
 
 
 def ratios(rows):
-    """(case, library, ratio, lowest, highest) for each row that has one of weft's beside it in a unit of time."""
+    """(case, library, ratio, lowest, highest) for each row that has one of weft's beside it, where less is better."""
     ours = {row["case"]: row for row in rows if row["library"] == "weft"}
     for row in rows:
         own = ours.get(row["case"])
-        if own is None or row is own or row["unit"] not in TIMES or own["min"] <= 0:
+        if own is None or row is own or row["unit"] not in COMPARED or own["min"] <= 0:
             continue
         yield (row["case"], row["library"], row["median"] / own["median"],
                row["min"] / own["max"], row["max"] / own["min"])

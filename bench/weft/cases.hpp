@@ -11,6 +11,7 @@ void add_ring_cases(Suite& suite);
 void add_batch_cases(Suite& suite);
 void add_metric_encoder_cases(Suite& suite);
 void add_metric_cases(Suite& suite);
+void add_series_memory_cases(Suite& suite);
 void add_propagation_cases(Suite& suite);
 void add_http_metrics_cases(Suite& suite);
 
