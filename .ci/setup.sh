@@ -16,7 +16,7 @@ codename=$(
 )
 unavailable=build/setup/unavailable # Optional packages that this release's archive does not have, one a line.
 
-# Lines "package|why" of a group: base, test or peers.
+# Lines "package|why" of a group: base, test, peers or faults, which has optional ones only.
 packages() {
     case $1 in
     base)
@@ -69,6 +69,9 @@ optional_packages() {
         echo "prometheus|promtool, the judge of our expositions"
         echo "python3-prometheus-client|a strict OpenMetrics parser that we did not write"
         echo "clang-format-14|the formatting check"
+        ;;
+    faults)
+        echo "faketime|steps the clock of a program in the fault harness"
         ;;
     esac
 }
