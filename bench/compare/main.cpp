@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
     weft::bench::otelcpp::add_span_cases(suite);
     weft::bench::otelcpp::add_propagation_cases(suite);
     weft::bench::otelcpp::add_coroutine_case(suite);
+    weft::bench::otelcpp::add_export_cases(suite);
     return suite.run(argc, argv);
 }

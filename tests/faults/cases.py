@@ -309,6 +309,9 @@ def clock_steps(machine):
     outcome.check_load(load.result(RUN_SECONDS), machine)
     outcome.check_received(receiver.stop())
     outcome.require(outcome.lost() == 0 and outcome.received["duplicates"] == 0, f"{outcome.lost()} lost")
+    seconds = (outcome.received["latest_ns"] - outcome.received["earliest_ns"]) / 1e9
+    outcome.notes["times differ by s"] = round(seconds, 1)
+    outcome.require(seconds > 7000, f"the times differ by {seconds} s: the clock was not stepped by an hour both ways")
     return outcome
 
 

@@ -3,6 +3,7 @@
 #include <protozero/pbf_reader.hpp>
 #include <zlib.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace weft::faults {
@@ -95,6 +96,8 @@ void Decoder::read_span(std::string_view bytes, Store& store) {
         }
     }
     if (end < start) { store.add(Count::backwards); }
+    earliest_ = std::min(earliest_, start);
+    latest_ = std::max(latest_, end);
     if (number) {
         numbers.push_back(*number);
     } else {
@@ -104,6 +107,8 @@ void Decoder::read_span(std::string_view bytes, Store& store) {
 
 bool Decoder::decode(std::string_view encoding, std::string_view body, Store& store) {
     numbers.clear();
+    earliest_ = UINT64_MAX;
+    latest_ = 0;
     store.add(Count::body_bytes, body.size());
     if (encoding == "gzip" || encoding == "zstd") {
         if (!(encoding == "gzip" ? inflate(body) : expand_zstd(body))) { return false; }
@@ -121,6 +126,7 @@ bool Decoder::decode(std::string_view encoding, std::string_view body, Store& st
                 while (scope.next(2)) { read_span(view(scope), store); }
             }
         }
+        if (latest_ != 0) { store.widen(earliest_, latest_); }
         return true;
     } catch (const protozero::exception&) { return false; }
 }

@@ -28,6 +28,8 @@ private:
     bool expand_zstd(std::string_view body);
     void read_span(std::string_view bytes, Store& store);
 
+    std::uint64_t earliest_ = 0; // Of the body being read.
+    std::uint64_t latest_ = 0;
     std::string plain_;
     std::unique_ptr<ZSTD_DCtx, FreeZstd> zstd_;
 };

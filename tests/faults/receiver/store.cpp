@@ -14,9 +14,9 @@ constexpr std::uint8_t received = 1;
 constexpr std::uint8_t acknowledged = 2;
 constexpr std::size_t header_bytes = 4096;
 constexpr std::array<std::string_view, count_count> names{
-    "connections", "requests",   "faulted",      "accepted",   "refused",
-    "undecodable", "unique",     "acknowledged", "duplicates", "unexplained",
-    "rejected",    "unnumbered", "backwards",    "body_bytes", "record_bytes"};
+    "connections", "requests",     "faulted",    "accepted",    "refused",     "undecodable",
+    "unique",      "acknowledged", "duplicates", "unexplained", "rejected",    "unnumbered",
+    "backwards",   "earliest_ns",  "latest_ns",  "body_bytes",  "record_bytes"};
 static_assert(names[static_cast<std::size_t>(Count::record_bytes)] == "record_bytes");
 
 std::byte* map(const std::string& path, std::size_t bytes) {
@@ -65,6 +65,18 @@ void Store::receive(std::span<const std::uint64_t> numbers) noexcept {
     add(Count::duplicates, again);
     add(Count::unexplained, unexplained);
     add(Count::unnumbered, strange);
+}
+
+void Store::widen(std::uint64_t start_ns, std::uint64_t end_ns) noexcept {
+    auto& earliest = counters_[static_cast<std::size_t>(Count::earliest_ns)];
+    auto& latest = counters_[static_cast<std::size_t>(Count::latest_ns)];
+    // relaxed: each is a bound of its own. Bound of the loops: a lost race has moved the bound further.
+    auto known = earliest.load(std::memory_order_relaxed);
+    while ((known == 0 || start_ns < known) &&
+           !earliest.compare_exchange_weak(known, start_ns, std::memory_order_relaxed)) {}
+    known = latest.load(std::memory_order_relaxed); // As above.
+    while (end_ns > known &&
+           !latest.compare_exchange_weak(known, end_ns, std::memory_order_relaxed)) {} // As above.
 }
 
 void Store::acknowledge(std::span<const std::uint64_t> numbers) noexcept {

@@ -30,10 +30,12 @@ enum class Count : std::uint8_t {
     rejected,     // Records refused by partial success.
     unnumbered,   // Records without a usable number: a bug of the sender.
     backwards,    // Records that end before they start.
+    earliest_ns,  // Lowest start of a record. 0: none yet.
+    latest_ns,    // Highest end.
     body_bytes,   // As they came.
     record_bytes, // Decompressed.
 };
-inline constexpr std::size_t count_count = 15;
+inline constexpr std::size_t count_count = 17;
 
 class Store {
 public:
@@ -47,6 +49,8 @@ public:
             n, std::memory_order_relaxed); // Independent counts, read at the end.
     }
     void receive(std::span<const std::uint64_t> numbers) noexcept;
+    /// Starts and ends of records, by which a stepped clock is known.
+    void widen(std::uint64_t start_ns, std::uint64_t end_ns) noexcept;
     void acknowledge(std::span<const std::uint64_t> numbers) noexcept;
     /// One JSON object on one line.
     [[nodiscard]] std::string to_json() const;
