@@ -16,7 +16,7 @@ codename=$(
 )
 unavailable=build/setup/unavailable # Optional packages that this release's archive does not have, one a line.
 
-# Lines "package|why" of a group: base or test.
+# Lines "package|why" of a group: base or test; peers and faults have optional ones only.
 packages() {
     case $1 in
     base)
@@ -70,6 +70,9 @@ optional_packages() {
         echo "opentelemetry-cpp-dev|what bench --compare measures beside us"
         echo "libabsl-dev|its headers include Abseil's"
         echo "prometheus-cpp-dev|the same, for metrics"
+        ;;
+    faults)
+        echo "faketime|steps the clock of a program in the fault harness"
         ;;
     esac
 }

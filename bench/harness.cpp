@@ -22,6 +22,7 @@ namespace weft::bench {
 
 namespace {
 
+constexpr double seconds_min_default = 0.1;
 constexpr std::string_view time_counter = "seconds_per_op";
 constexpr std::string_view allocation_counter = "allocations_per_op";
 
@@ -175,7 +176,7 @@ struct Suite::Arguments {
     std::regex only{""};
     std::string only_text;
     int repetitions = 7;
-    double seconds_min = 0.1;
+    double seconds_min = seconds_min_default;
     std::string json;
     bool list = false;
     bool help = false;
@@ -283,7 +284,7 @@ void Suite::measure(Case& item, benchmark::State& state) const {
             figure += item.value();
         }
         const std::chrono::duration<double> elapsed = Clock::now() - start;
-        allocated += allocations_of_this_thread() - allocated_before;
+        if (item.body) { allocated += allocations_of_this_thread() - allocated_before; }
         operations += batch;
         if (item.body) { figure += elapsed.count(); }
         state.SetIterationTime(elapsed.count());
@@ -374,6 +375,7 @@ int Suite::run(int argc, char** argv) {
             return 2;
         }
     }
+    is_brief_ = arguments.seconds_min < seconds_min_default;
     for (const std::string& line : notes_) { std::cerr << "# " << line << '\n'; }
     if (!execute(chosen, arguments)) { return 2; }
 

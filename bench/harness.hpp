@@ -76,6 +76,10 @@ public:
     /// One line printed above the table: versions, settings, what a reader must know.
     void note(std::string line);
 
+    /// While it runs: whether --min-time asks for less than the default, that is for a try. A value that takes long may then
+    /// do less work.
+    [[nodiscard]] bool is_brief() const noexcept { return is_brief_; }
+
     /// Reads the command line (--help lists it), measures, prints the table, writes --json FILE.
     /// Returns the exit status: 0, 1 when a case failed, 2 for a command line that it cannot obey.
     [[nodiscard]] int run(int argc, char** argv);
@@ -106,6 +110,7 @@ private:
     bool execute(const std::vector<Case*>& chosen, const Arguments& arguments);
 
     std::string library_;
+    bool is_brief_ = false;
     std::vector<std::string> notes_;
     std::vector<Case> cases_;
 };

@@ -21,5 +21,6 @@ int main(int argc, char** argv) {
     suite.note("it has no bound instruments: counter_bound and histogram_bound are measurements "
                "without attributes");
     weft::bench::otelcpp::add_metric_cases(suite);
+    weft::bench::otelcpp::add_export_cases(suite);
     return suite.run(argc, argv);
 }

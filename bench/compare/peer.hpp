@@ -9,5 +9,6 @@ void add_span_cases(Suite& suite);
 void add_propagation_cases(Suite& suite);
 void add_coroutine_case(Suite& suite);
 void add_metric_cases(Suite& suite);
+void add_export_cases(Suite& suite);
 
 } // namespace weft::bench::otelcpp

@@ -9,6 +9,7 @@ void add_span_cases(Suite& suite);
 void add_coroutine_cases(Suite& suite);
 void add_ring_cases(Suite& suite);
 void add_batch_cases(Suite& suite);
+void add_export_cases(Suite& suite);
 void add_metric_encoder_cases(Suite& suite);
 void add_metric_cases(Suite& suite);
 void add_series_memory_cases(Suite& suite);

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     weft::bench::add_coroutine_cases(suite);
     weft::bench::add_ring_cases(suite);
     weft::bench::add_batch_cases(suite);
+    weft::bench::add_export_cases(suite);
     weft::bench::add_metric_encoder_cases(suite);
     weft::bench::add_metric_cases(suite);
     weft::bench::add_series_memory_cases(suite);
