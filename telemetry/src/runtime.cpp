@@ -111,6 +111,15 @@ asio::awaitable<FlushReport> shutdown_exports(
     co_return report;
 }
 
+// `records` is 0 where the drain was at work meanwhile: then the numbers do not belong together.
+detail::SelfMetricsSource::Queue queue_now(const RecordQueue& queue) noexcept {
+    const auto consumed = queue.records_consumed();
+    detail::SelfMetricsSource::Queue now{queue.used_bytes(), queue.capacity()};
+    const auto accepted = queue.records_accepted();
+    if (queue.records_consumed() == consumed) { now.records = accepted - consumed; }
+    return now;
+}
+
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -202,6 +211,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             provider->id_generator = options.id_generator;
         }
         if (metrics) { meters = &detail::make_meter_provider(options.metrics); }
+        if (metrics && traces) { provider->counts.enable(); }
         start_pipelines(*made, resource);
         if (meters != nullptr && options.prometheus) { start_prometheus(*made, resource); }
         exports = std::move(made);
@@ -267,9 +277,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             }
         }
         if (sources[0].ledger) {
-            sources[0].queue = [p = provider] {
-                return detail::SelfMetricsSource::Queue{p->queue.used_bytes(), p->queue.capacity()};
-            };
+            sources[0].queue = [p = provider] { return queue_now(p->queue); };
+        }
+        if (provider != nullptr && provider->counts.is_enabled()) {
+            sources[0].spans = [p = provider] { return p->counts.totals(); };
         }
         to.self->watch(std::move(sources));
     }

@@ -9,6 +9,7 @@
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/runtime/signal.hpp>
+#include <weft/signals/detail/span_counts.hpp>
 #include <weft/signals/instrument.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -43,9 +44,11 @@ struct SelfMetricsSource {
     struct Queue {
         std::size_t used_bytes = 0;
         std::size_t capacity_bytes = 0;
+        std::uint64_t records = 0; // That take the used bytes.
     };
     std::function<Ledger()> ledger{};
     std::function<Queue()> queue{};
+    std::function<SpanTotals()> spans{}; // Of traces.
 };
 
 /// Metrics of a runtime about itself. Made before its pipelines, which are given `measured` and `settled`; it watches them
