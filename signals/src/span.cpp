@@ -375,12 +375,6 @@ void begin_recording(
     }
 }
 
-SamplingDecision decision_on(const SpanRecord& record) noexcept {
-    if (!record.recording) { return SamplingDecision::drop; }
-    return record.span.is_sampled() ? SamplingDecision::record_and_sample
-                                    : SamplingDecision::record_only;
-}
-
 // Replaces the ids of a new span by the program's own, where those are valid.
 [[gnu::noinline]] void take_generated_ids(
     IdGenerator& generator, SpanRecord& record, bool has_parent) noexcept {
@@ -516,10 +510,7 @@ SpanRecord* start_span(
             begin_recording(*record, how, name, attributes, options, where);
         }
     }
-    how.provider->counts.count_start(
-        decision_on(*record), !has_parent                ? ParentOrigin::none
-                              : record->parent_is_remote ? ParentOrigin::remote
-                                                         : ParentOrigin::local);
+    record->count_start(*how.provider);
     if (record->recording) {
         if (auto* processors = how.provider->processors.get(); processors != nullptr) [[unlikely]] {
             processors->start(*record, has_parent ? *parent : SpanContext{}, *parent_state);
@@ -539,10 +530,7 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
         }
         record->end_unix_ns = end_unix_ns;
         record->shown.close();
-        // One that was begun before a fork is open in the parent, and was never counted here.
-        if (record->generation == record->provider->gate.generation()) [[likely]] {
-            record->provider->counts.count_end(decision_on(*record));
-        }
+        record->count_end();
         if (auto* processors = record->provider->processors.get(); processors != nullptr)
             [[unlikely]] {
             processors->end(*record);
