@@ -35,6 +35,10 @@ constexpr std::array<std::string_view, signal_count> exporter_types{
     "otlp_http_span_exporter", "otlp_http_metric_exporter", "otlp_http_log_exporter"};
 constexpr std::array<std::string_view, signal_count> exporter_names{
     "otlp_http_span_exporter/0", "otlp_http_metric_exporter/0", "otlp_http_log_exporter/0"};
+constexpr std::string_view own_sink_type =
+    "weft::Sink"; // For what the conventions have no word for.
+constexpr std::array<std::string_view, signal_count> own_sink_names{
+    "weft::Sink/traces", "weft::Sink/metrics", "weft::Sink/logs"};
 
 // Metrics have no processor: a reader collects them.
 constexpr std::array<std::string_view, signal_count> queue_size_names{
@@ -216,15 +220,16 @@ void SelfMetrics::State::observe_ledger(
 void SelfMetrics::State::observe_signal(
     Observations& to, std::size_t i, const Ledger& ledger) const {
     const auto& instruments = of_signal[i];
-    const bool has_server = !options.server_address.empty();
+    const auto& exporter = options.exporters[i];
+    const bool has_server = !exporter.server_address.empty();
     // One list for both: an attribute more or less makes another initializer list.
     const auto tell = [&](const InstrumentBase& instrument, std::uint64_t value,
                           std::string_view type, std::string_view component, std::string_view error,
                           bool is_exporter) {
         const Attribute a{"otel.component.type", type};
         const Attribute b{"otel.component.name", component};
-        const Attribute c{"server.address", options.server_address};
-        const Attribute d{"server.port", options.server_port};
+        const Attribute c{"server.address", exporter.server_address};
+        const Attribute d{"server.port", exporter.server_port};
         const Attribute e{"error.type", error};
         const auto count = integer(value);
         if (is_exporter && has_server) {
@@ -237,7 +242,9 @@ void SelfMetrics::State::observe_signal(
     };
     const auto of_exporter = [&](const InstrumentBase& instrument, std::uint64_t value,
                                  std::string_view error = {}) {
-        tell(instrument, value, exporter_types[i], exporter_names[i], error, true);
+        tell(
+            instrument, value, exporter.is_own_sink ? own_sink_type : exporter_types[i],
+            exporter.is_own_sink ? own_sink_names[i] : exporter_names[i], error, true);
     };
     const auto of_processor = [&](const InstrumentBase& instrument, std::uint64_t value,
                                   std::string_view error = {}) {
@@ -379,11 +386,13 @@ void SelfMetrics::State::record_export(
     const auto add = [&](std::string_view key, const AttributeValue& value) {
         attributes[count++] = {key, value};
     };
-    add("otel.component.type", exporter_types[index_of(signal)]);
-    add("otel.component.name", exporter_names[index_of(signal)]);
-    if (!options.server_address.empty()) {
-        add("server.address", options.server_address);
-        add("server.port", options.server_port);
+    const auto i = index_of(signal);
+    const auto& exporter = options.exporters[i];
+    add("otel.component.type", exporter.is_own_sink ? own_sink_type : exporter_types[i]);
+    add("otel.component.name", exporter.is_own_sink ? own_sink_names[i] : exporter_names[i]);
+    if (!exporter.server_address.empty()) {
+        add("server.address", exporter.server_address);
+        add("server.port", exporter.server_port);
     }
     if (outcome.status != 0) { add("http.response.status_code", outcome.status); }
     if (outcome.dropped != 0) {

@@ -33,9 +33,14 @@ namespace asio = boost::asio;
 struct SelfMetricsOptions {
     /// What it reports to, and whose refused and lost measurements it counts. Null: nobody.
     MeterProvider* provider = nullptr;
-    /// Of the exporter, as server.address and server.port. Empty and 0: not told.
-    std::string server_address{};
-    std::uint16_t server_port = 0;
+    struct Exporter {
+        bool is_own_sink = false; // Not OTLP over HTTP.
+        /// Empty and 0: not told.
+        std::string server_address{};
+        std::uint16_t server_port = 0;
+    };
+    /// By Signal.
+    std::array<Exporter, all_signals.size()> exporters{};
 };
 
 /// Where the counts of a signal come from. Asked from the thread that collects; an empty function is something that the

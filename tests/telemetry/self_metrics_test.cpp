@@ -64,15 +64,19 @@ protected:
     /// Watching, for a receiver that is told.
     std::unique_ptr<SelfMetrics> watching(
         SelfMetrics::Sources sources, const std::string& address = {}) {
-        auto made = std::make_unique<SelfMetrics>(detail::SelfMetricsOptions{
-            .provider = &source.provider(),
-            .server_address = address,
-            .server_port = static_cast<std::uint16_t>(address.empty() ? 0 : 4318)});
+        detail::SelfMetricsOptions options{.provider = &source.provider()};
+        for (auto& exporter : options.exporters) {
+            exporter.server_address = address;
+            exporter.server_port = static_cast<std::uint16_t>(address.empty() ? 0 : 4318);
+        }
+        options.exporters[0].is_own_sink = to_own_sink;
+        auto made = std::make_unique<SelfMetrics>(std::move(options));
         made->watch(std::move(sources));
         return made;
     }
     MetricSource source;
     Ledger ledger = busy_ledger();
+    bool to_own_sink = false; // The spans.
 };
 
 TEST_F(SelfMetricsTest, ShowTheLedgerAsItIs) {
@@ -127,6 +131,19 @@ TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
     EXPECT_EQ(exported("retry_exhausted").value, 50);
     EXPECT_EQ(exported("retry_exhausted")["server.address"], "collector.example");
     EXPECT_THAT(seen["otel.sdk.exporter.span.exported"].points, SizeIs(3));
+}
+
+TEST_F(SelfMetricsTest, CallADestinationOfTheProgramsOwnNoOtlpExporter) {
+    to_own_sink = true;
+    const auto metrics = watching(sources());
+    metrics->settled(Signal::traces)(1'000'000, taken(10, 0));
+    const auto seen = source.collect();
+    EXPECT_EQ(
+        seen.point("otel.sdk.exporter.span.inflight").attributes,
+        (std::map<std::string, std::string>{
+            {"otel.component.type", "weft::Sink"}, {"otel.component.name", "weft::Sink/traces"}}));
+    EXPECT_EQ(
+        seen.point("otel.sdk.exporter.operation.duration")["otel.component.type"], "weft::Sink");
 }
 
 TEST_F(SelfMetricsTest, NeverCountBackWhenAShutdownCutsOffWhatIsInFlight) {
