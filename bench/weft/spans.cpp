@@ -26,7 +26,9 @@ constexpr std::size_t queue_bytes = 8u << 20;
 class Pipeline {
 public:
     explicit Pipeline(const Sampler& sampler)
-        : provider_(sampler, SpanLimits{}, queue_bytes, 2), builder_(Signal::traces, {}) {}
+        : provider_(sampler, SpanLimits{}, queue_bytes, 2), builder_(Signal::traces, {}) {
+        provider_.counts.enable(); // As a runtime that exports metrics too, which is the default.
+    }
     ~Pipeline() { stop(); }
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;

@@ -194,6 +194,11 @@ void Diagnostics::emit(
     DiagnosticLevel level, std::string_view key, std::string_view message,
     std::uint64_t suppressed) noexcept {
     try {
+        if (auto* const held = HeldDiagnostics::current_; held != nullptr) {
+            held->lines_.push_back(
+                {this, level, std::string(key), std::string(message), suppressed});
+            return;
+        }
         const std::string text = printable(message, line_bytes_max);
         const Diagnostic diagnostic{level, key, text, suppressed};
         std::shared_ptr<const DiagnosticHandler> handler;
@@ -207,6 +212,20 @@ void Diagnostics::emit(
             write_to_stderr(diagnostic);
         }
     } catch (...) {} // A handler that throws, or no memory: the line is lost, the host is not.
+}
+
+constinit thread_local HeldDiagnostics* HeldDiagnostics::current_ = nullptr;
+
+HeldDiagnostics::HeldDiagnostics() noexcept {
+    if (current_ == nullptr) { current_ = this; }
+}
+
+HeldDiagnostics::~HeldDiagnostics() {
+    if (current_ != this) { return; }
+    current_ = nullptr;
+    for (const auto& line : lines_) {
+        line.log->emit(line.level, line.key, line.message, line.suppressed);
+    }
 }
 
 // By way of diagnostics(), so that no child inherits one that is half made. Others than the process's own log are their

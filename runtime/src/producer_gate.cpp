@@ -30,10 +30,9 @@ ProducerGate::Answer ProducerGate::look_again(std::uint32_t generation) noexcept
     // relaxed: who is first decides who starts; what is started is guarded by the mutex.
     if (state_.compare_exchange_strong(
             state, generation, std::memory_order_relaxed, std::memory_order_relaxed)) {
-        std::unique_lock lock(lifecycle_mutex());
-        const bool started = start_ == nullptr || start_(owner_);
-        lock.unlock();
-        if (!started) { report_failed_start(); }
+        const HeldDiagnostics held;
+        const std::lock_guard lock(lifecycle_mutex());
+        if (start_ != nullptr && !start_(owner_)) { report_failed_start(); }
         return Answer::accepted; // It waits in the queue.
     }
     return state == closed ? Answer::closed : Answer::accepted;

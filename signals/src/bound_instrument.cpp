@@ -2,6 +2,7 @@
 #include "metric_store.hpp"
 #include "thread_metrics.hpp"
 
+#include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/fork.hpp>
 #include <weft/signals/bound_instrument.hpp>
 #include <weft/signals/histogram.hpp>
@@ -35,7 +36,8 @@ void release(BoundRegistration& bound) noexcept {
     bound.provider = nullptr;
 }
 
-// Gives the handle its series of the provider that it reports to now. The caller holds the list's mutex.
+// Gives the handle its series of the provider that it reports to now. The caller holds the list's mutex, and what this
+// reports until then: a handler may bind and measure.
 void resolve(BoundRegistration& bound) noexcept {
     MeterProvider* provider = bound.instrument.provider();
     // relaxed: who closes it comes here afterwards, through the list's mutex.
@@ -64,6 +66,7 @@ void resolve(BoundRegistration& bound) noexcept {
 
 void resolve_bound_instruments() noexcept {
     List& bound = list();
+    const HeldDiagnostics held;
     const std::lock_guard lock(bound.mutex);
     for (auto* each = bound.head; each != nullptr; each = each->next) { resolve(*each); }
 }
@@ -81,12 +84,8 @@ BoundBase::BoundBase(
         made->handle = this;
         registration_ = made.release();
     } catch (const std::bad_alloc&) { return; } // A handle that records nothing.
-    // What these have to report they report now, without the list's mutex: a handler may measure.
-    if (auto* const provider = instrument.provider();
-        provider != nullptr && instrument.index() != 0) {
-        (void)provider->state(instrument.index());
-    }
     List& bound = list();
+    const HeldDiagnostics held;
     const std::lock_guard lock(bound.mutex);
     registration_->next = bound.head;
     if (bound.head != nullptr) { bound.head->previous = registration_; }

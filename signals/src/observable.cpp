@@ -196,9 +196,12 @@ asio::awaitable<void> ask(
 
 void Observations::add(
     const detail::InstrumentBase* instrument, std::uint64_t bits, bool is_integer,
-    std::span<const Attribute> attributes) noexcept {
+    std::span<const Attribute> attributes, std::string_view common) noexcept {
     auto& callback = *batch_->callback;
-    if (instrument == nullptr) { instrument = &callback.instruments.front(); }
+    if (instrument == nullptr) {
+        instrument = &callback.instruments.front();
+        if (callback.common != nullptr) { common = *callback.common; }
+    }
     const auto index = instrument->index();
     const bool registered = std::any_of(
         callback.instruments.begin(), callback.instruments.end(),
@@ -219,7 +222,7 @@ void Observations::add(
         return;
     }
     try {
-        const detail::AttributeKey key(attributes);
+        const detail::AttributeKey key(common, attributes);
         if (key.too_large()) {
             batch_->provider->lost.fetch_add(1, std::memory_order_relaxed); // A counter.
             detail::report_too_large(*instrument);
@@ -235,8 +238,9 @@ void Observations::add(
 
 ObservableCallback::ObservableCallback(
     std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
-    Plain callback)
+    Plain callback, detail::CommonAttributes common)
     : callback_(std::make_shared<detail::Callback>()) {
+    callback_->common = std::move(common);
     for (const auto& instrument : instruments) { callback_->instruments.push_back(instrument); }
     callback_->plain = std::move(callback);
     detail::add(callback_);
@@ -244,8 +248,9 @@ ObservableCallback::ObservableCallback(
 
 ObservableCallback::ObservableCallback(
     std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
-    Coroutine callback)
+    Coroutine callback, detail::CommonAttributes common)
     : callback_(std::make_shared<detail::Callback>()) {
+    callback_->common = std::move(common);
     for (const auto& instrument : instruments) { callback_->instruments.push_back(instrument); }
     callback_->coroutine = std::move(callback);
     detail::add(callback_);

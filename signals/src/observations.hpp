@@ -33,6 +33,7 @@ struct Callback {
     std::vector<InstrumentBase> instruments; // Fixed.
     ObservableCallback::Plain plain;         // Fixed. One of the two.
     ObservableCallback::Coroutine coroutine;
+    CommonAttributes common; // Fixed.
 
     // Held while `plain` is called: who removes it waits. Guards `asker` and `is_late`.
     std::mutex calling;

@@ -510,6 +510,7 @@ SpanRecord* start_span(
             begin_recording(*record, how, name, attributes, options, where);
         }
     }
+    record->count_start(*how.provider);
     if (record->recording) {
         if (auto* processors = how.provider->processors.get(); processors != nullptr) [[unlikely]] {
             processors->start(*record, has_parent ? *parent : SpanContext{}, *parent_state);
@@ -529,6 +530,7 @@ void end_span(SpanRecord* record, std::int64_t end_unix_ns) noexcept {
         }
         record->end_unix_ns = end_unix_ns;
         record->shown.close();
+        record->count_end();
         if (auto* processors = record->provider->processors.get(); processors != nullptr)
             [[unlikely]] {
             processors->end(*record);

@@ -52,6 +52,25 @@ struct SpanRecord : ScopeNode, PoolItem<SpanRecord> {
     std::uint32_t dropped_links = 0;
     wire::Buffer body;
     char storage[inline_bytes];
+
+    void count_start(TraceProvider& by) const noexcept {
+        by.counts.count_start(
+            decision(), !has_parent        ? ParentOrigin::none
+                        : parent_is_remote ? ParentOrigin::remote
+                                           : ParentOrigin::local);
+    }
+    /// Of one that is recording.
+    void count_end() const noexcept {
+        // One that was begun before a fork is open in the parent, and was never counted here.
+        if (generation == provider->gate.generation()) [[likely]] {
+            provider->counts.count_end(decision());
+        }
+    }
+    [[nodiscard]] SamplingDecision decision() const noexcept {
+        if (!recording) { return SamplingDecision::drop; }
+        return span.is_sampled() ? SamplingDecision::record_and_sample
+                                 : SamplingDecision::record_only;
+    }
 };
 static_assert(sizeof(SpanRecord) <= 1216);
 

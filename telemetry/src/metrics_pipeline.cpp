@@ -4,6 +4,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include <chrono>
+#include <utility>
 
 namespace weft::detail {
 namespace {
@@ -23,10 +24,10 @@ BatchOptions batch_options(const Options& options) {
 
 // Ring and counts together: the drain's State, which coroutines keep, needs both to its end.
 struct MetricsPipeline::Queue {
-    explicit Queue(const BatchOptions& batch)
-        : ring(batch.queue_bytes, batch.shards), metrics(ring, waiting_bytes_max) {}
+    explicit Queue(std::shared_ptr<RecordQueue> taken)
+        : ring(std::move(taken)), metrics(*ring, waiting_bytes_max) {}
 
-    RecordQueue ring;
+    const std::shared_ptr<RecordQueue> ring;
     MetricQueue metrics;
 };
 
@@ -35,7 +36,7 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
     return std::make_shared<Drain>(Drain::Setup{
         .executor = setup.executor,
         .signal = Signal::metrics,
-        .queue = queue->ring,
+        .queue = *queue->ring,
         .resource = std::move(setup.resource),
         .sink = make_sink(setup, Signal::metrics),
         .batch = batch_options(setup.options),
@@ -47,15 +48,21 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
         .one_item_each = false});
 }
 
-MetricsPipeline::MetricsPipeline(PipelineSetup setup, PeriodicReader::Collect collect)
-    : queue_(std::make_shared<Queue>(batch_options(setup.options))),
-      drain_(make_drain(setup, queue_)), reader_(
-                                             {.executor = setup.executor,
-                                              .queue = {queue_, &queue_->metrics},
-                                              .drain = drain_,
-                                              .collect = std::move(collect),
-                                              .options = setup.options.metric_reader,
-                                              .log = diagnostics()}) {
+std::shared_ptr<RecordQueue> make_metric_ring(const Options& options) {
+    const auto batch = batch_options(options);
+    return std::make_shared<RecordQueue>(batch.queue_bytes, batch.shards);
+}
+
+MetricsPipeline::MetricsPipeline(
+    PipelineSetup setup, std::shared_ptr<RecordQueue> ring, PeriodicReader::Collect collect)
+    : queue_(std::make_shared<Queue>(std::move(ring))), drain_(make_drain(setup, queue_)),
+      reader_(
+          {.executor = setup.executor,
+           .queue = {queue_, &queue_->metrics},
+           .drain = drain_,
+           .collect = std::move(collect),
+           .options = setup.options.metric_reader,
+           .log = diagnostics()}) {
     drained_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
     read_ = asio::co_spawn(setup.executor, reader_.run(), asio::use_future);
 }

@@ -8,11 +8,16 @@
 
 namespace weft::detail {
 
+/// The ring of a runtime's metric records. Apart from the pipeline, as a provider's: a forked child makes a pipeline anew
+/// while it holds lifecycle_mutex(), and a ring is known to forks. Errors: std::bad_alloc, std::system_error.
+[[nodiscard]] std::shared_ptr<RecordQueue> make_metric_ring(const Options& options);
+
 /// Metrics: collected at intervals, from the source to the receiver.
 class MetricsPipeline final : public Pipeline {
 public:
     /// Errors: as make_sink; std::bad_alloc, std::system_error.
-    MetricsPipeline(PipelineSetup setup, PeriodicReader::Collect collect);
+    MetricsPipeline(
+        PipelineSetup setup, std::shared_ptr<RecordQueue> ring, PeriodicReader::Collect collect);
 
     asio::awaitable<FlushReport> flush(TimePoint deadline) override {
         return reader_.flush(deadline);

@@ -233,12 +233,13 @@ std::string problem_in(const Options& options) {
     if (options.prometheus) {
         if (auto problem = problem_in(*options.prometheus); !problem.empty()) { return problem; }
     }
-    if (options.sink != nullptr) {
-        return options.sink->connections() == 0
-                   ? "Options::sink says connections() is 0: allowed is 1 or more"
-                   : std::string();
-    }
     for (const auto signal : all_signals) {
+        if (const auto own = detail::own_sink(options, signal)) {
+            if (own->connections() != 0) { continue; }
+            return fmt::format(
+                "Options::{} says connections() is 0: allowed is 1 or more",
+                signal == Signal::traces ? "sink" : "metrics_sink");
+        }
         if (!detail::exports(options, signal)) { continue; }
         auto problem = detail::signal_sink(options.otlp, signal).problem;
         if (!problem.empty()) { return problem; }

@@ -45,7 +45,7 @@ asio::awaitable<FlushReport> each(
 } // namespace
 
 std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal) {
-    if (setup.options.sink != nullptr) { return setup.options.sink; }
+    if (auto own = own_sink(setup.options, signal)) { return own; }
     auto made = signal_sink(setup.options.otlp, signal);
     auto sink = OtlpHttpSink::create(setup.executor, std::move(made.options), diagnostics());
     if (!sink) {

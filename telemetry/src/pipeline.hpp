@@ -43,7 +43,7 @@ struct PipelineSetup {
     Drain::Settled settled{};           ///< Told of each export that has ended.
 };
 
-/// Options::sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
+/// Options::sink or metrics_sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
 [[nodiscard]] std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal);
 
 /// A runtime's pipelines, by Signal; null where there is none. Shared with flushes under way.

@@ -111,6 +111,15 @@ asio::awaitable<FlushReport> shutdown_exports(
     co_return report;
 }
 
+// `records` is 0 where the drain was at work meanwhile: then the numbers do not belong together.
+detail::SelfMetricsSource::Queue queue_now(const RecordQueue& queue) noexcept {
+    const auto consumed = queue.records_consumed();
+    detail::SelfMetricsSource::Queue now{queue.used_bytes(), queue.capacity()};
+    const auto accepted = queue.records_accepted();
+    if (queue.records_consumed() == consumed) { now.records = accepted - consumed; }
+    return now;
+}
+
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -202,6 +211,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             provider->id_generator = options.id_generator;
         }
         if (metrics) { meters = &detail::make_meter_provider(options.metrics); }
+        if (detail::exports(options, Signal::metrics)) {
+            metric_ring = detail::make_metric_ring(options);
+        }
+        if (metrics && traces) { provider->counts.enable(); }
         start_pipelines(*made, resource);
         if (meters != nullptr && options.prometheus) { start_prometheus(*made, resource); }
         exports = std::move(made);
@@ -234,9 +247,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .housekeeping = house,
                 .settled = to.self ? to.self->settled(signal) : nullptr};
         };
-        if (meters != nullptr && detail::exports(options, Signal::metrics)) {
+        if (metric_ring != nullptr) {
             to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
-                setup(Signal::metrics), to.self->measured(metric_source(reader_options())));
+                setup(Signal::metrics), metric_ring,
+                to.self->measured(metric_source(reader_options())));
             house = nullptr;
         }
         // Last of what may fail: two drains must never empty one queue, and a start that fails is tried again.
@@ -253,9 +267,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     }
 
     [[nodiscard]] std::unique_ptr<detail::SelfMetrics> make_self_metrics() const {
-        const auto url = detail::signal_sink(options.otlp, Signal::metrics).options.url;
-        return std::make_unique<detail::SelfMetrics>(detail::SelfMetricsOptions{
-            .provider = meters, .server_address = url.host, .server_port = url.port});
+        detail::SelfMetricsOptions about{.provider = meters};
+        for (const auto signal : all_signals) {
+            auto& exporter = about.exporters[static_cast<std::size_t>(signal)];
+            exporter.is_own_sink = detail::own_sink(options, signal) != nullptr;
+            if (exporter.is_own_sink) { continue; }
+            const auto url = detail::signal_sink(options.otlp, signal).options.url;
+            exporter.server_address = url.host;
+            exporter.server_port = url.port;
+        }
+        return std::make_unique<detail::SelfMetrics>(std::move(about));
     }
 
     void watch(Exports& to) const {
@@ -267,9 +288,13 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             }
         }
         if (sources[0].ledger) {
-            sources[0].queue = [p = provider] {
-                return detail::SelfMetricsSource::Queue{p->queue.used_bytes(), p->queue.capacity()};
-            };
+            sources[0].queue = [p = provider] { return queue_now(p->queue); };
+        }
+        if (metric_ring) {
+            sources[1].queue = [ring = metric_ring] { return queue_now(*ring); };
+        }
+        if (provider != nullptr && provider->counts.is_enabled()) {
+            sources[0].spans = [p = provider] { return p->counts.totals(); };
         }
         to.self->watch(std::move(sources));
     }
@@ -318,16 +343,17 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // What exports in this process. Null: nothing is to be exported, be it that telemetry is off, or that this is a
     // forked child without a span of its own.
     Exports* exporting() {
-        std::unique_lock lock(detail::lifecycle_mutex());
-        const bool started = is_started() || !has_something_to_export() || start_in_child();
-        Exports* const found = is_started() ? exports.get() : nullptr;
-        lock.unlock();
-        if (!started) { detail::report_failed_start(); }
-        return found;
+        const HeldDiagnostics held;
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        if (!is_started() && has_something_to_export() && !start_in_child()) {
+            detail::report_failed_start();
+        }
+        return is_started() ? exports.get() : nullptr;
     }
 
     // As above, for run(), which has a use for the thread alone. Errors: std::system_error.
     Exports& require_exports() {
+        const HeldDiagnostics held;
         const std::lock_guard lock(detail::lifecycle_mutex());
         if (provider != nullptr || meters != nullptr) {
             (void)start_in_child();
@@ -478,6 +504,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     Host host;
     detail::TraceProvider* provider = nullptr; // Null: no traces.
     detail::MeterProvider* meters = nullptr;   // Null: no metrics.
+    std::shared_ptr<RecordQueue> metric_ring;  // Null: they are not exported. Emptied by a fork.
     std::unique_ptr<Exports> exports; // Guarded by detail::lifecycle_mutex(); stays until the end.
     // The program's loop:
     static constexpr std::array<int, 2> stop_signals{SIGINT, SIGTERM};
@@ -530,6 +557,14 @@ Meter Runtime::meter(
 
 int Runtime::run() {
     State& state = *state_;
+    if (state.context.get_executor().running_in_this_thread()) {
+        // The outer run has what the handler posted, and counts the handler as work: the inner one would wait for ever.
+        diagnostics().report(
+            DiagnosticLevel::error, "runtime.run",
+            "Runtime::run() does nothing when a handler of its own event loop calls it: in a child "
+            "that the handler has forked, export by a flush, and run another io_context");
+        return 1;
+    }
     const bool print_ledger = wants_ledger();
     auto& loop = state.require_exports().service.io_context(); // Stop signals are never off.
     const Raised watches_signals(state.watches_signals);       // Until the set has gone.

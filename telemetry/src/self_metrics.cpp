@@ -35,10 +35,16 @@ constexpr std::array<std::string_view, signal_count> exporter_types{
     "otlp_http_span_exporter", "otlp_http_metric_exporter", "otlp_http_log_exporter"};
 constexpr std::array<std::string_view, signal_count> exporter_names{
     "otlp_http_span_exporter/0", "otlp_http_metric_exporter/0", "otlp_http_log_exporter/0"};
+constexpr std::string_view own_sink_type =
+    "weft::Sink"; // For what the conventions have no word for.
+constexpr std::array<std::string_view, signal_count> own_sink_names{
+    "weft::Sink/traces", "weft::Sink/metrics", "weft::Sink/logs"};
 
 // Metrics have no processor: a reader collects them.
 constexpr std::array<std::string_view, signal_count> queue_size_names{
     "otel.sdk.processor.span.queue.size", "", "otel.sdk.processor.log.queue.size"};
+constexpr std::array<std::string_view, signal_count> queue_capacity_names{
+    "otel.sdk.processor.span.queue.capacity", "", "otel.sdk.processor.log.queue.capacity"};
 constexpr std::array<std::string_view, signal_count> processed_names{
     "otel.sdk.processor.span.processed", "", "otel.sdk.processor.log.processed"};
 constexpr std::array<std::string_view, signal_count> inflight_names{
@@ -47,6 +53,11 @@ constexpr std::array<std::string_view, signal_count> inflight_names{
 constexpr std::array<std::string_view, signal_count> exported_names{
     "otel.sdk.exporter.span.exported", "otel.sdk.exporter.metric_data_point.exported",
     "otel.sdk.exporter.log.exported"};
+
+// By SamplingDecision, by ParentOrigin.
+constexpr std::array<std::string_view, sampling_decisions> decision_names{
+    "DROP", "RECORD_ONLY", "RECORD_AND_SAMPLE"};
+constexpr std::array<std::string_view, parent_origins> origin_names{"none", "local", "remote"};
 
 /// Where a record was when it was dropped, in the conventions' picture of an SDK.
 enum class Place : std::uint8_t { processor, exporter, sampler };
@@ -80,6 +91,11 @@ struct SignalInstruments {
           queue_size(
               meter, queue_size_names[i],
               {.unit = units[i], .description = "In the queue of the processor."}),
+          queue_capacity(
+              meter, queue_capacity_names[i],
+              {.unit = units[i],
+               .description = "That the queue of the processor has room for, at the size of "
+                              "those in it."}),
           processed(
               meter, processed_names[i],
               {.unit = units[i],
@@ -89,6 +105,7 @@ struct SignalInstruments {
     Current inflight;
     Sum exported;
     Current queue_size;
+    Current queue_capacity;
     Sum processed;
     bool has_processor;
 };
@@ -101,6 +118,13 @@ struct SelfMetrics::State {
           of_signal{
               SignalInstruments(meter, 0), SignalInstruments(meter, 1),
               SignalInstruments(meter, 2)},
+          spans_started(
+              meter, "otel.sdk.span.started",
+              {.unit = "{span}", .description = "The number of created spans."}),
+          spans_live(
+              meter, "otel.sdk.span.live",
+              {.unit = "{span}",
+               .description = "The number of recording spans that have not ended."}),
           created(
               meter, "weft.ledger.created",
               {.unit = "{record}", .description = "Records that ended, or were collected."}),
@@ -126,7 +150,7 @@ struct SelfMetrics::State {
           queue_used(
               meter, "weft.queue.usage",
               {.unit = "By", .description = "Bytes of the queue that are taken."}),
-          queue_capacity(
+          queue_limit(
               meter, "weft.queue.limit",
               {.unit = "By", .description = "Bytes that the queue has room for."}),
           refused_values(
@@ -144,9 +168,11 @@ struct SelfMetrics::State {
               meter, "otel.sdk.exporter.operation.duration",
               {.unit = "s", .description = "The duration of exporting a batch."}) {}
 
-    void observe(Observations& to) const;
+    void observe(Observations& to);
     void observe_signal(Observations& to, std::size_t i, const Ledger& ledger) const;
     void observe_ledger(Observations& to, std::string_view signal, const Ledger& ledger) const;
+    void observe_queue(Observations& to, std::size_t i, const SelfMetricsSource::Queue& queue);
+    void observe_spans(Observations& to, const SpanTotals& spans) const;
     void record_export(
         Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept;
 
@@ -154,6 +180,10 @@ struct SelfMetrics::State {
     Sources sources; // Set before the callback is registered, then read by it.
     const Meter meter;
     std::array<SignalInstruments, signal_count> of_signal;
+    // Bytes of a record, by signal, when last there were any in the queue; 0: not yet. The callback's.
+    std::array<double, signal_count> record_bytes{};
+    Sum spans_started;
+    Current spans_live;
     Sum created;
     Sum exported;
     Sum rejected;
@@ -162,7 +192,7 @@ struct SelfMetrics::State {
     Current in_flight;
     Current spooled;
     Current queue_used;
-    Current queue_capacity;
+    Current queue_limit;
     Sum refused_values;
     Sum lost;
     const Histogram<double> collection;
@@ -190,15 +220,16 @@ void SelfMetrics::State::observe_ledger(
 void SelfMetrics::State::observe_signal(
     Observations& to, std::size_t i, const Ledger& ledger) const {
     const auto& instruments = of_signal[i];
-    const bool has_server = !options.server_address.empty();
+    const auto& exporter = options.exporters[i];
+    const bool has_server = !exporter.server_address.empty();
     // One list for both: an attribute more or less makes another initializer list.
     const auto tell = [&](const InstrumentBase& instrument, std::uint64_t value,
                           std::string_view type, std::string_view component, std::string_view error,
                           bool is_exporter) {
         const Attribute a{"otel.component.type", type};
         const Attribute b{"otel.component.name", component};
-        const Attribute c{"server.address", options.server_address};
-        const Attribute d{"server.port", options.server_port};
+        const Attribute c{"server.address", exporter.server_address};
+        const Attribute d{"server.port", exporter.server_port};
         const Attribute e{"error.type", error};
         const auto count = integer(value);
         if (is_exporter && has_server) {
@@ -211,7 +242,9 @@ void SelfMetrics::State::observe_signal(
     };
     const auto of_exporter = [&](const InstrumentBase& instrument, std::uint64_t value,
                                  std::string_view error = {}) {
-        tell(instrument, value, exporter_types[i], exporter_names[i], error, true);
+        tell(
+            instrument, value, exporter.is_own_sink ? own_sink_type : exporter_types[i],
+            exporter.is_own_sink ? own_sink_names[i] : exporter_names[i], error, true);
     };
     const auto of_processor = [&](const InstrumentBase& instrument, std::uint64_t value,
                                   std::string_view error = {}) {
@@ -239,7 +272,42 @@ void SelfMetrics::State::observe_signal(
     of_processor(instruments.processed, ledger.exported + ledger.rejected + lost_in_exporter);
 }
 
-void SelfMetrics::State::observe(Observations& to) const {
+// The queue is bounded in bytes: how many records that is depends on what they are like.
+void SelfMetrics::State::observe_queue(
+    Observations& to, std::size_t i, const SelfMetricsSource::Queue& queue) {
+    const Attribute which{"weft.signal", name(all_signals[i])};
+    to.observe(queue_used, integer(queue.used_bytes), {which});
+    to.observe(queue_limit, integer(queue.capacity_bytes), {which});
+    if (queue.records != 0 && queue.used_bytes != 0) {
+        record_bytes[i] =
+            static_cast<double>(queue.used_bytes) / static_cast<double>(queue.records);
+    }
+    if (record_bytes[i] == 0 || !of_signal[i].has_processor) { return; }
+    to.observe(
+        of_signal[i].queue_capacity,
+        static_cast<std::int64_t>(static_cast<double>(queue.capacity_bytes) / record_bytes[i]),
+        {{"otel.component.type", processor_types[i]}, {"otel.component.name", processor_names[i]}});
+}
+
+void SelfMetrics::State::observe_spans(Observations& to, const SpanTotals& spans) const {
+    for (std::size_t i = 0; i < sampling_decisions; ++i) {
+        const Attribute decision{"otel.span.sampling_result", decision_names[i]};
+        for (std::size_t j = 0; j < parent_origins; ++j) {
+            if (spans.started[i][j] == 0) { continue; } // What a program never does says nothing.
+            to.observe(
+                spans_started, integer(spans.started[i][j]),
+                {decision, {"otel.span.parent.origin", origin_names[j]}});
+        }
+    }
+    for (const auto decision :
+         {SamplingDecision::record_only, SamplingDecision::record_and_sample}) {
+        const auto i = static_cast<std::size_t>(decision);
+        to.observe(
+            spans_live, integer(spans.live[i]), {{"otel.span.sampling_result", decision_names[i]}});
+    }
+}
+
+void SelfMetrics::State::observe(Observations& to) {
     for (const auto signal : all_signals) {
         const auto i = index_of(signal);
         const auto& source = sources[i];
@@ -248,12 +316,8 @@ void SelfMetrics::State::observe(Observations& to) const {
             observe_ledger(to, name(signal), ledger);
             observe_signal(to, i, ledger);
         }
-        if (source.queue) {
-            const auto queue = source.queue();
-            to.observe(queue_used, integer(queue.used_bytes), {{"weft.signal", name(signal)}});
-            to.observe(
-                queue_capacity, integer(queue.capacity_bytes), {{"weft.signal", name(signal)}});
-        }
+        if (source.queue) { observe_queue(to, i, source.queue()); }
+        if (source.spans) { observe_spans(to, source.spans()); }
     }
     if (options.provider != nullptr) {
         const auto counted = counts(*options.provider);
@@ -272,11 +336,12 @@ void SelfMetrics::watch(Sources sources) {
     auto& points = state.of_signal[1];
     auto& logs = state.of_signal[2];
     state.callback = ObservableCallback(
-        {state.created,        state.exported,       state.rejected,  state.dropped,
-         state.queued,         state.in_flight,      state.spooled,   state.queue_used,
-         state.queue_capacity, state.refused_values, state.lost,      spans.inflight,
-         spans.exported,       spans.queue_size,     spans.processed, points.inflight,
-         points.exported,      logs.inflight,        logs.exported,   logs.queue_size,
+        {state.spans_started,  state.spans_live, state.created,     state.exported,
+         state.rejected,       state.dropped,    state.queued,      state.in_flight,
+         state.spooled,        state.queue_used, state.queue_limit, state.refused_values,
+         state.lost,           spans.inflight,   spans.exported,    spans.queue_size,
+         spans.queue_capacity, spans.processed,  points.inflight,   points.exported,
+         logs.inflight,        logs.exported,    logs.queue_size,   logs.queue_capacity,
          logs.processed},
         ObservableCallback::Plain([&state](Observations& to) { state.observe(to); }));
 }
@@ -321,11 +386,13 @@ void SelfMetrics::State::record_export(
     const auto add = [&](std::string_view key, const AttributeValue& value) {
         attributes[count++] = {key, value};
     };
-    add("otel.component.type", exporter_types[index_of(signal)]);
-    add("otel.component.name", exporter_names[index_of(signal)]);
-    if (!options.server_address.empty()) {
-        add("server.address", options.server_address);
-        add("server.port", options.server_port);
+    const auto i = index_of(signal);
+    const auto& exporter = options.exporters[i];
+    add("otel.component.type", exporter.is_own_sink ? own_sink_type : exporter_types[i]);
+    add("otel.component.name", exporter.is_own_sink ? own_sink_names[i] : exporter_names[i]);
+    if (!exporter.server_address.empty()) {
+        add("server.address", exporter.server_address);
+        add("server.port", exporter.server_port);
     }
     if (outcome.status != 0) { add("http.response.status_code", outcome.status); }
     if (outcome.dropped != 0) {

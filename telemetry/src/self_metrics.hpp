@@ -9,6 +9,7 @@
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/runtime/signal.hpp>
+#include <weft/signals/detail/span_counts.hpp>
 #include <weft/signals/instrument.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -32,9 +33,14 @@ namespace asio = boost::asio;
 struct SelfMetricsOptions {
     /// What it reports to, and whose refused and lost measurements it counts. Null: nobody.
     MeterProvider* provider = nullptr;
-    /// Of the exporter, as server.address and server.port. Empty and 0: not told.
-    std::string server_address{};
-    std::uint16_t server_port = 0;
+    struct Exporter {
+        bool is_own_sink = false; // Not OTLP over HTTP.
+        /// Empty and 0: not told.
+        std::string server_address{};
+        std::uint16_t server_port = 0;
+    };
+    /// By Signal.
+    std::array<Exporter, all_signals.size()> exporters{};
 };
 
 /// Where the counts of a signal come from. Asked from the thread that collects; an empty function is something that the
@@ -43,9 +49,11 @@ struct SelfMetricsSource {
     struct Queue {
         std::size_t used_bytes = 0;
         std::size_t capacity_bytes = 0;
+        std::uint64_t records = 0; // That take the used bytes.
     };
     std::function<Ledger()> ledger{};
     std::function<Queue()> queue{};
+    std::function<SpanTotals()> spans{}; // Of traces.
 };
 
 /// Metrics of a runtime about itself. Made before its pipelines, which are given `measured` and `settled`; it watches them

@@ -28,15 +28,27 @@ Own own_options(const OtlpOptions& otlp, Signal signal) noexcept {
 
 } // namespace
 
-bool exports(const Options& options, Signal signal) noexcept {
-    if (options.disabled) { return false; }
-    // A destination of the program's own takes the spans; no metrics are exported beside it.
-    const bool to_sink = options.sink != nullptr;
+std::shared_ptr<Sink> own_sink(const Options& options, Signal signal) noexcept {
     switch (signal) {
     case Signal::traces:
-        return to_sink || options.traces_exporter == ExporterKind::otlp;
+        return options.sink;
     case Signal::metrics:
-        return !to_sink && options.metrics_exporter == ExporterKind::otlp;
+        return options.metrics_sink;
+    case Signal::logs:
+        break;
+    }
+    return nullptr;
+}
+
+bool exports(const Options& options, Signal signal) noexcept {
+    if (options.disabled) { return false; }
+    if (own_sink(options, signal) != nullptr) { return true; }
+    switch (signal) {
+    case Signal::traces:
+        return options.traces_exporter == ExporterKind::otlp;
+    case Signal::metrics:
+        // A program that keeps its spans to itself does not send its metrics to the network.
+        return options.sink == nullptr && options.metrics_exporter == ExporterKind::otlp;
     case Signal::logs:
         break;
     }

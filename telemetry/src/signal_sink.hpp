@@ -3,11 +3,15 @@
 #include <weft/runtime/signal.hpp>
 #include <weft/telemetry/options.hpp>
 
+#include <memory>
 #include <string>
 
 namespace weft::detail {
 
-/// Whether the signal goes out by OTLP.
+/// The destination of the program's own that Options has for the signal, or null.
+[[nodiscard]] std::shared_ptr<Sink> own_sink(const Options& options, Signal signal) noexcept;
+
+/// Whether the signal goes out: to such a destination, or by OTLP.
 [[nodiscard]] bool exports(const Options& options, Signal signal) noexcept;
 
 /// What a sink for one signal is made from, or why none can be made.

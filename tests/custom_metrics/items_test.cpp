@@ -31,7 +31,7 @@ TEST_F(CustomMetricsItems, BecomeMeasurementsOfEveryType) {
     EXPECT_EQ(done->meter, meter_name);
     EXPECT_EQ(done->kind, MetricKind::sum);
     EXPECT_TRUE(done->is_monotonic);
-    const auto time = collected.find("job.time", "n=4,ok=true,x=0.500000");
+    const auto time = collected.find("job.time", "n=4,ok=true,x=0.5");
     ASSERT_TRUE(time);
     EXPECT_EQ(time->kind, MetricKind::histogram);
     EXPECT_EQ(time->count, 2u);

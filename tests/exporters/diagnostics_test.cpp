@@ -185,6 +185,44 @@ TEST(DiagnosticLevel, IsReadInAnyCase) {
     }
 }
 
+TEST_F(DiagnosticsTest, HoldsBackWhatItsThreadReportsWhileAskedTo) {
+    Diagnostics log(options());
+    {
+        const HeldDiagnostics outer;
+        log.report(DiagnosticLevel::error, "a", "one");
+        log.report(DiagnosticLevel::error, "a", "withheld as ever");
+        {
+            const HeldDiagnostics inner;
+            log.report(DiagnosticLevel::warning, "b", [] { return std::string("two"); });
+        }
+        EXPECT_THAT(lines, IsEmpty()) << "the outer one still holds";
+        std::thread([&] { log.report(DiagnosticLevel::info, "c", "another thread's"); }).join();
+        EXPECT_THAT(lines, ElementsAre("info c another thread's 0"));
+    }
+    EXPECT_THAT(
+        lines, ElementsAre("info c another thread's 0", "error a one 0", "warning b two 0"));
+    log.report(DiagnosticLevel::info, "d", "at once");
+    EXPECT_EQ(lines.size(), 4u);
+}
+
+TEST_F(DiagnosticsTest, AHandlerMayReportAndHoldBackItself) {
+    auto given = options();
+    Diagnostics* told = nullptr;
+    given.handler = [&](const Diagnostic& d) {
+        lines.push_back(std::string(d.key));
+        const HeldDiagnostics own;
+        if (d.key == "a") { told->report(DiagnosticLevel::error, "from the handler", "two"); }
+    };
+    Diagnostics log(given);
+    told = &log;
+    {
+        const HeldDiagnostics held;
+        log.report(DiagnosticLevel::error, "a", "one");
+        log.report(DiagnosticLevel::error, "b", "three");
+    }
+    EXPECT_THAT(lines, ElementsAre("a", "from the handler", "b"));
+}
+
 TEST(Printable, KeepsUtf8OfEveryLength) {
     const std::string text = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
     EXPECT_EQ(printable(text, 100), text);

@@ -30,6 +30,28 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require_in(text, pages->total);
         require_in(text, pages->resident);
     }
+    if (const auto cpu = parse_cpu_times(text)) {
+        for (const auto value : {cpu->user, cpu->nice, cpu->system, cpu->idle, cpu->iowait}) {
+            require_in(text, value);
+        }
+        require(cpu->cpus != 0 && cpu->cpus < size);
+    }
+    if (const auto memory = parse_memory(text)) {
+        for (const auto value : {memory->total, memory->free, memory->buffers, memory->cached}) {
+            require_in(text, value);
+        }
+        if (memory->available) { require_in(text, *memory->available); }
+    }
+    auto rest = text;
+    while (const auto one = next_interface(rest)) {
+        require(!one->name.empty() && text.find(one->name) != std::string_view::npos);
+        for (const auto& direction : {one->received, one->sent}) {
+            require_in(text, direction.bytes);
+            require_in(text, direction.errors);
+            require_in(text, direction.dropped);
+        }
+        require(rest.size() < size);
+    }
     for (const auto* name : {"btime", "read_bytes", ""}) {
         if (const auto number = parse_named_number(text, name)) { require_in(text, *number); }
     }

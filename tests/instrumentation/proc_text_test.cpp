@@ -54,6 +54,79 @@ TEST(ProcText, ReadsPages) {
     }
 }
 
+TEST(ProcText, AddsUpTheCpusAndCountsThem) {
+    const auto times =
+        parse_cpu_times("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1\ncpu17 0\nintr 5\n");
+    ASSERT_TRUE(times.has_value());
+    EXPECT_EQ(times->user, 1U);
+    EXPECT_EQ(times->nice, 2U);
+    EXPECT_EQ(times->system, 3U);
+    EXPECT_EQ(times->idle, 4U);
+    EXPECT_EQ(times->iowait, 5U);
+    EXPECT_EQ(times->interrupt, 13U);
+    EXPECT_EQ(times->steal, 8U);
+    EXPECT_EQ(times->cpus, 2U);
+    for (const auto* odd :
+         {"", "cpu", "cpu0 1 2 3", "cpu 1 2 3 4 5 6 7\ncpu0 1", "cpu 1 2 3 4 5 6 7 x\ncpu0 1",
+          "cpu 1 2 3 4 5 6 7 8\n", "cpu 1 2 3 4 5 6 7 8\ncpux 1",
+          "cpu 1 2 3 4 5 6 7 8\ncpu 1 2 3 4 5 6 7 8\ncpu0 1", "cpu -1 2 3 4 5 6 7 8\ncpu0 1"}) {
+        EXPECT_FALSE(parse_cpu_times(odd).has_value()) << odd;
+    }
+}
+
+TEST(ProcText, ReadsTheMachinesMemory) {
+    const std::string text =
+        "MemTotal: 8000 kB\nMemFree: 1000 kB\nMemAvailable: 5000 kB\nBuffers: 200 kB\n"
+        "Cached: 3000 kB\nSwapCached: 9 kB\nSwapTotal: 900 kB\nSwapFree: 600 kB\n"
+        "SReclaimable: 300 kB\n";
+    const auto memory = parse_memory(text);
+    ASSERT_TRUE(memory.has_value());
+    EXPECT_EQ(memory->total, 8000U);
+    EXPECT_EQ(memory->cached, 3000U) << "not that of the longer name";
+    EXPECT_EQ(memory->available, 5000U);
+    EXPECT_EQ(memory->reclaimable, 300U);
+    EXPECT_EQ(memory->swap_free, 600U);
+    const auto without = [&](const std::string& name) {
+        auto cut = text;
+        cut.replace(cut.find(name), name.size(), "X");
+        return parse_memory(cut);
+    };
+    for (const auto* name : {"MemTotal", "MemFree", "Buffers", "Cached", "SwapTotal", "SwapFree"}) {
+        EXPECT_FALSE(without(name).has_value()) << name;
+    }
+    EXPECT_FALSE(without("MemAvailable")->available.has_value());
+    EXPECT_EQ(without("SReclaimable")->reclaimable, 0U);
+}
+
+TEST(ProcText, ReadsInterfacesOneByOne) {
+    std::string_view text = "Inter-|   Receive\n face |bytes    packets\n"
+                            "    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+                            "eth0:100 2 30 40 5 6 7 8 900 10 110 120 13 14 15 16 17\n"
+                            "eth0:1:1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+                            "cut: 1 2 3\n: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+                            "two words: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+                            "last: 7 0 0 0 0 0 0 0 8 0 0 0 0 0 0 0";
+    auto one = next_interface(text);
+    ASSERT_TRUE(one.has_value());
+    EXPECT_EQ(one->name, "lo");
+    one = next_interface(text);
+    ASSERT_TRUE(one.has_value());
+    EXPECT_EQ(one->name, "eth0") << "without a space behind it";
+    EXPECT_EQ(one->received.bytes, 100U);
+    EXPECT_EQ(one->received.errors, 30U);
+    EXPECT_EQ(one->received.dropped, 40U);
+    EXPECT_EQ(one->sent.bytes, 900U);
+    EXPECT_EQ(one->sent.errors, 110U);
+    EXPECT_EQ(one->sent.dropped, 120U);
+    one = next_interface(text);
+    ASSERT_TRUE(one.has_value());
+    EXPECT_EQ(one->name, "eth0:1");
+    one = next_interface(text);
+    ASSERT_TRUE(one.has_value());
+    EXPECT_EQ(one->name, "last") << "lines that are none are passed over";
+    EXPECT_FALSE(next_interface(text).has_value());
+}
+
 TEST(ProcText, FindsANumberByTheNameOfItsLine) {
     constexpr std::string_view io = "rchar: 1\nread_bytes: 4096\nwrite_bytes: 8192\n"
                                     "cancelled_write_bytes: 7\n";

@@ -1,4 +1,5 @@
 // The process's metrics against what the kernel says by other ways, and against process file systems that are odd.
+#include "fake_proc.hpp"
 #include "process_reader.hpp"
 
 #include <weft/process/process_metrics.hpp>
@@ -27,48 +28,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
-
-/// Lines of the process's log while it lives.
-class DiagnosticLines {
-public:
-    DiagnosticLines() {
-        diagnostics().set_handler([this](const Diagnostic& line) {
-            const std::lock_guard lock(mutex_);
-            lines_.emplace_back(line.message);
-        });
-    }
-    ~DiagnosticLines() { diagnostics().set_handler({}); }
-    [[nodiscard]] std::vector<std::string> lines() {
-        const std::lock_guard lock(mutex_);
-        return lines_;
-    }
-
-private:
-    std::mutex mutex_;
-    std::vector<std::string> lines_;
-};
-
-/// A process file system of the test's own.
-class FakeProc {
-public:
-    FakeProc() {
-        std::string name = (std::filesystem::temp_directory_path() / "weft-proc-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) { throw std::runtime_error("mkdtemp"); }
-        root_ = name;
-        std::filesystem::create_directories(root_ / "self" / "fd");
-    }
-    ~FakeProc() {
-        std::error_code ignored;
-        std::filesystem::remove_all(root_, ignored);
-    }
-    void write(const std::string& name, const std::string& text) const {
-        std::ofstream(root_ / name) << text;
-    }
-    [[nodiscard]] std::string path() const { return root_.string(); }
-
-private:
-    std::filesystem::path root_;
-};
 
 void burn_cpu(std::chrono::milliseconds time) {
     const auto begin = std::clock();

@@ -1,6 +1,7 @@
 // docs/metrics-reference.md says what there is.
 #include <weft/event_loop/event_loop_metrics.hpp>
 #include <weft/process/process_metrics.hpp>
+#include <weft/process/system_metrics.hpp>
 #include <weft/testing/metrics_reference.hpp>
 
 #include <chrono>
@@ -19,6 +20,14 @@ TEST(MetricsReference, ListsTheProcess) {
     expect_documented(seen);
     if (!std::filesystem::exists("/proc/self/io")) { seen.metrics["process.disk.io"] = {}; }
     expect_complete(seen, "process.");
+}
+
+TEST(MetricsReference, ListsTheMachine) {
+    MetricSource source;
+    const SystemMetrics metrics;
+    const auto seen = source.collect();
+    expect_documented(seen);
+    expect_complete(seen, "system.");
 }
 
 TEST(MetricsReference, ListsEventLoops) {

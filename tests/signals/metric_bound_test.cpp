@@ -32,6 +32,47 @@ public:
     detail::MeterProvider& provider;
 };
 
+// What a handler of the library's own log may do: anything. It must find no mutex taken.
+TEST(MetricBound, MayBeMadeAndUsedInAHandlerThatIsToldOfItsOverflow) {
+    Default provider(MetricOptions{.cardinality_limit = 1});
+    const Counter<> counter("bound.overflowing");
+    int told = 0;
+    diagnostics().set_handler([&](const Diagnostic& diagnostic) {
+        if (!diagnostic.key.starts_with("metrics.overflow")) { return; }
+        ++told;
+        const auto inner = counter.bind({{"made in", "the handler"}});
+        inner.add(1);
+        (void)provider.collect();
+    });
+    const auto one = counter.bind({{"k", 1}});
+    const auto two = counter.bind({{"k", 2}});
+    diagnostics().set_handler(nullptr);
+    EXPECT_EQ(told, 1);
+    one.add(1);
+    two.add(1);
+    EXPECT_EQ(provider.collect().integer("bound.overflowing", {{"otel.metric.overflow", true}}), 2);
+}
+
+TEST(MetricBound, MayBeMadeInAHandlerThatIsToldOfAViewsConflict) {
+    const Counter<> one("bound.conflict.one");
+    const Counter<> two("bound.conflict.two");
+    const auto early_one = one.bind();
+    const auto early_two = two.bind();
+    int told = 0;
+    diagnostics().set_handler([&](const Diagnostic& diagnostic) {
+        if (!diagnostic.key.starts_with("metrics.view_conflict")) { return; }
+        ++told;
+        const auto inner = one.bind({{"made in", "the handler"}});
+        inner.add(1);
+    });
+    const Default provider(MetricOptions{
+        .views = {
+            {.selector = {.name = "bound.conflict.one"}, .name = "bound.conflict"},
+            {.selector = {.name = "bound.conflict.two"}, .name = "bound.conflict"}}});
+    diagnostics().set_handler(nullptr);
+    EXPECT_EQ(told, 1) << "when the provider becomes the default, and handles get their series";
+}
+
 TEST(MetricBound, RecordsIntoEachRuntimeOnlyWhatWasMeasuredInItsTime) {
     early_bound.add(1);
     early.add(1);

@@ -1,7 +1,11 @@
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/signals/metric_group.hpp>
 #include <weft/testing/collected_metrics.hpp>
+#include <weft/testing/metric_capture.hpp>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -13,6 +17,7 @@ namespace {
 
 using namespace weft;
 using weft::testing::CollectedMetrics;
+using weft::testing::MetricCapture;
 
 // A provider of its own for each test; instruments are of the process, hence a meter of each test's own name.
 class MetricGroups : public ::testing::Test {
@@ -56,6 +61,82 @@ TEST_F(MetricGroups, GiveInstrumentsTheirPrefixAndAttributes) {
     EXPECT_TRUE(point->is_monotonic);
 }
 
+TEST_F(MetricGroups, MakeObservableInstrumentsOfEveryKind) {
+    const MetricGroup orders(meter, "shop.observed", {{"region", "eu"}});
+    const auto counter =
+        orders.observable_counter("counter", {.unit = "{order}"}, [](Observations& to) {
+            to.observe<std::int64_t>(7, {{"channel", "web"}});
+        });
+    const auto both_ways = orders.observable_up_down_counter<double>(
+        "both_ways", {}, [](Observations& to) { to.observe(-2.5); });
+    const auto gauge =
+        orders.observable_gauge("gauge", {}, [](Observations& to) { to.observe(1.5); });
+    const auto collected = collect();
+    EXPECT_EQ(counter.name(), "shop.observed.counter");
+    const auto point = collected.find("shop.observed.counter", "channel=web,region=eu");
+    ASSERT_TRUE(point);
+    EXPECT_EQ(point->value, 7);
+    EXPECT_EQ(point->unit, "{order}");
+    EXPECT_TRUE(point->is_monotonic);
+    EXPECT_EQ(collected.value("shop.observed.both_ways", "region=eu"), -2.5);
+    EXPECT_EQ(collected.find("shop.observed.gauge", "region=eu")->kind, MetricKind::gauge);
+}
+
+TEST_F(MetricGroups, LetOneCallbackServeSeveralInstrumentsEachWithItsOwnAttributes) {
+    const MetricGroup east(meter, "shop.several", {{"region", "east"}});
+    const MetricGroup west(meter, "shop.several", {{"region", "west"}});
+    const auto one = east.observable_gauge<std::int64_t>("open");
+    const auto two = west.observable_gauge<std::int64_t>("open");
+    const ObservableGauge<std::int64_t> plain(meter, "plain");
+    const ObservableCallback callback(
+        {one.instrument(), two.instrument(), plain}, [&](Observations& to) {
+            to.observe<std::int64_t>(one, 1);
+            to.observe<std::int64_t>(two, 2, {{"channel", "web"}});
+            to.observe<std::int64_t>(plain, 3);
+        });
+    const auto collected = collect();
+    EXPECT_EQ(collected.value("shop.several.open", "region=east"), 1);
+    EXPECT_EQ(collected.value("shop.several.open", "channel=web,region=west"), 2);
+    EXPECT_EQ(collected.value("plain"), 3);
+}
+
+TEST_F(MetricGroups, LetAnObservationsOwnAttributesWin) {
+    const MetricGroup orders(meter, "shop.wins", {{"region", "eu"}});
+    const auto gauge = orders.observable_gauge("gauge", {}, [](Observations& to) {
+        to.observe(1.0, {{"region", "us"}});
+    });
+    EXPECT_EQ(collect().value("shop.wins.gauge", "region=us"), 1);
+}
+
+TEST_F(MetricGroups, AskACallbackAsLongAsItsInstrumentLives) {
+    const MetricGroup orders(meter, "shop.lives");
+    int asked = 0;
+    {
+        auto gauge = orders.observable_gauge("gauge", {}, [&](Observations&) { ++asked; });
+        const auto moved = std::move(gauge);
+        (void)collect();
+        EXPECT_EQ(asked, 1);
+    }
+    (void)collect();
+    EXPECT_EQ(asked, 1);
+}
+
+TEST_F(MetricGroups, AskACoroutineToo) {
+    const MetricGroup orders(meter, "shop.coroutine", {{"region", "eu"}});
+    const auto gauge =
+        orders.observable_gauge("gauge", {}, [](Observations& to) -> asio::awaitable<void> {
+            to.observe(4.0);
+            co_return;
+        });
+    MetricReader reader(provider, {});
+    MetricCapture seen;
+    asio::io_context context;
+    auto done = asio::co_spawn(context, reader.collect(seen), asio::use_future);
+    context.run();
+    done.get();
+    EXPECT_EQ(seen.floating("shop.coroutine.gauge", {{"region", "eu"}}), 4.0);
+}
+
 TEST_F(MetricGroups, MakeEveryKindOfInstrument) {
     const double boundaries[] = {1, 10};
     const MetricGroup group(meter, "g", {{"a", 1}});
@@ -72,7 +153,7 @@ TEST_F(MetricGroups, MakeEveryKindOfInstrument) {
     EXPECT_EQ(collected.value("g.sum", "a=1"), 0.5);
     EXPECT_EQ(collected.value("g.level", "a=1"), 0.25);
     EXPECT_EQ(collected.value("g.count", "a=1"), 7);
-    EXPECT_EQ(collected.value("g.size", "a=1,b=2.500000"), 4);
+    EXPECT_EQ(collected.value("g.size", "a=1,b=2.5"), 4);
     const auto time = collected.find("g.time", "a=1");
     ASSERT_TRUE(time);
     EXPECT_EQ(time->count, 1u);
@@ -135,7 +216,7 @@ TEST_F(MetricGroups, OwnWhatTheyAreMadeOf) {
     for (const auto& point : collected.points) {
         EXPECT_TRUE(point.name.starts_with(
             "prefix.of.a.length.that.is.on.the.heap.name_of_a_length_that_is_on_the_heap"));
-        EXPECT_EQ(point.attributes, "numbers=?,value=a value of a length that is on the heap");
+        EXPECT_EQ(point.attributes, "numbers=[1,2,3],value=a value of a length that is on the heap");
         EXPECT_EQ(point.unit, "{unit_of_a_length_that_is_on_the_heap}");
         EXPECT_EQ(point.value, 1);
     }

@@ -422,6 +422,67 @@ TEST(RuntimeFork, ASignalToAChildForkedByARunningLoopDoesNotStopTheParent) {
     EXPECT_FALSE(stopped);
 }
 
+TEST(RuntimeFork, AChildThatAHandlerForksIsToldThatItsLoopCannotRunAndExportsByAFlush) {
+    Receiver receiver;
+    for (const unsigned threads : {1u, 2u}) {
+        auto options = receiver.options();
+        options.threads = threads;
+        Runtime runtime(options);
+        auto& io = runtime.io_context();
+        std::string ended;
+        asio::post(io, [&] {
+            io.notify_fork(asio::io_context::fork_prepare);
+            Forked child([&] {
+                io.notify_fork(asio::io_context::fork_child);
+                std::string told;
+                diagnostics().set_handler([&](const Diagnostic& line) { told = line.message; });
+                asio::post(io, [&] { runtime.stop(); });
+                EXPECT_EQ(runtime.run(), 1);
+                EXPECT_THAT(told, ::testing::HasSubstr("a handler of its own event loop"));
+                Span("child's").end();
+                EXPECT_TRUE(runtime.flush_blocking(10s)->complete);
+                EXPECT_EQ(runtime.ledger().exported, 1u);
+                asio::io_context own;
+                asio::post(own, [&] { Span("child's own loop's").end(); });
+                options.make_default = false;
+                Runtime second(own, options);
+                EXPECT_EQ(second.run(), 0);
+                EXPECT_TRUE(runtime.flush_blocking(10s)->complete);
+                EXPECT_EQ(runtime.ledger().exported, 2u);
+            });
+            io.notify_fork(asio::io_context::fork_parent);
+            ended = child.wait();
+        });
+        EXPECT_EQ(runtime.run(), 0);
+        EXPECT_EQ(ended, "exit 0") << threads;
+    }
+}
+
+// Goal: a thread that starts the child's exports and one that forks do not wait for each other. Method: children with
+// metrics in which both begin at once; where the order of mutexes is wrong, nearly each of them hangs.
+TEST(RuntimeFork, AChildMayForkOnWhileItStartsItsExports) {
+    Receiver receiver;
+    auto options = receiver.options();
+    options.metrics_exporter = ExporterKind::otlp;
+    Runtime runtime(options);
+    for (int i = 0; i < 10; ++i) {
+        Forked child([&] {
+            std::atomic<bool> go{false};
+            std::thread forks([&] {
+                while (!go) {} // Bound: the other thread is about to set it.
+                for (int j = 0; j < 20; ++j) {
+                    Forked grandchild([] {});
+                    EXPECT_EQ(grandchild.wait(), "exit 0");
+                }
+            });
+            go = true;
+            EXPECT_TRUE(runtime.flush_blocking(30s)->complete);
+            forks.join();
+        });
+        ASSERT_EQ(child.wait(), "exit 0") << "child " << i;
+    }
+}
+
 // Goal: flushes, ledgers and the life of other runtimes in the parent's threads lock nothing for the child.
 TEST(RuntimeFork, NothingTheParentIsDoingHangsTheChild) {
     Receiver receiver;

@@ -29,7 +29,8 @@ protected:
             .housekeeping = [this] { ++housekept; }};
     }
     void start_metrics(PeriodicReader::Collect collect) {
-        pipelines[1] = std::make_shared<detail::MetricsPipeline>(setup(), std::move(collect));
+        pipelines[1] = std::make_shared<detail::MetricsPipeline>(
+            setup(), detail::make_metric_ring(options), std::move(collect));
     }
     void start_traces() {
         providers.push_back(std::make_unique<detail::TraceProvider>(

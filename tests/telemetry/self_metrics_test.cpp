@@ -64,15 +64,19 @@ protected:
     /// Watching, for a receiver that is told.
     std::unique_ptr<SelfMetrics> watching(
         SelfMetrics::Sources sources, const std::string& address = {}) {
-        auto made = std::make_unique<SelfMetrics>(detail::SelfMetricsOptions{
-            .provider = &source.provider(),
-            .server_address = address,
-            .server_port = static_cast<std::uint16_t>(address.empty() ? 0 : 4318)});
+        detail::SelfMetricsOptions options{.provider = &source.provider()};
+        for (auto& exporter : options.exporters) {
+            exporter.server_address = address;
+            exporter.server_port = static_cast<std::uint16_t>(address.empty() ? 0 : 4318);
+        }
+        options.exporters[0].is_own_sink = to_own_sink;
+        auto made = std::make_unique<SelfMetrics>(std::move(options));
         made->watch(std::move(sources));
         return made;
     }
     MetricSource source;
     Ledger ledger = busy_ledger();
+    bool to_own_sink = false; // The spans.
 };
 
 TEST_F(SelfMetricsTest, ShowTheLedgerAsItIs) {
@@ -129,6 +133,19 @@ TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
     EXPECT_THAT(seen["otel.sdk.exporter.span.exported"].points, SizeIs(3));
 }
 
+TEST_F(SelfMetricsTest, CallADestinationOfTheProgramsOwnNoOtlpExporter) {
+    to_own_sink = true;
+    const auto metrics = watching(sources());
+    metrics->settled(Signal::traces)(1'000'000, taken(10, 0));
+    const auto seen = source.collect();
+    EXPECT_EQ(
+        seen.point("otel.sdk.exporter.span.inflight").attributes,
+        (std::map<std::string, std::string>{
+            {"otel.component.type", "weft::Sink"}, {"otel.component.name", "weft::Sink/traces"}}));
+    EXPECT_EQ(
+        seen.point("otel.sdk.exporter.operation.duration")["otel.component.type"], "weft::Sink");
+}
+
 TEST_F(SelfMetricsTest, NeverCountBackWhenAShutdownCutsOffWhatIsInFlight) {
     const auto metrics = watching(sources());
     const auto before =
@@ -153,7 +170,7 @@ TEST_F(SelfMetricsTest, AreSilentAboutSignalsThatAreNotThere) {
 TEST_F(SelfMetricsTest, CountMetricPointsWithoutAProcessor) {
     auto given = sources();
     given[1].ledger = [this] { return ledger; };
-    given[1].queue = [] { return SelfMetricsSource::Queue{100, 4096}; };
+    given[1].queue = [] { return SelfMetricsSource::Queue{100, 4096, 0}; };
     const auto metrics = watching(std::move(given));
     const auto seen = source.collect();
     EXPECT_EQ(
@@ -164,6 +181,60 @@ TEST_F(SelfMetricsTest, CountMetricPointsWithoutAProcessor) {
     EXPECT_EQ(seen.point("weft.queue.limit", "weft.signal", "metrics").value, 4096);
     EXPECT_THAT(seen["weft.ledger.created"].points, SizeIs(2));
     EXPECT_THAT(seen["otel.sdk.processor.span.queue.size"].points, SizeIs(1));
+}
+
+TEST_F(SelfMetricsTest, CountSpansByDecisionAndParent) {
+    using detail::ParentOrigin;
+    auto given = sources();
+    given[0].spans = [] {
+        detail::SpanTotals totals;
+        const auto at = [](auto value) { return static_cast<std::size_t>(value); };
+        auto& sampled = totals.started[at(SamplingDecision::record_and_sample)];
+        sampled[at(ParentOrigin::none)] = 5;
+        sampled[at(ParentOrigin::local)] = 70;
+        sampled[at(ParentOrigin::remote)] = 9;
+        totals.started[at(SamplingDecision::drop)][at(ParentOrigin::none)] = 3;
+        totals.live[at(SamplingDecision::record_and_sample)] = 4;
+        return totals;
+    };
+    const auto metrics = watching(std::move(given));
+    const auto seen = source.collect();
+    const auto started = [&](const char* decision, const char* origin) {
+        for (const auto& point : seen["otel.sdk.span.started"].points) {
+            if (point["otel.span.sampling_result"] == decision &&
+                point["otel.span.parent.origin"] == origin) {
+                return point.value;
+            }
+        }
+        return -1.0;
+    };
+    EXPECT_EQ(started("RECORD_AND_SAMPLE", "none"), 5);
+    EXPECT_EQ(started("RECORD_AND_SAMPLE", "local"), 70);
+    EXPECT_EQ(started("RECORD_AND_SAMPLE", "remote"), 9);
+    EXPECT_EQ(started("DROP", "none"), 3);
+    EXPECT_THAT(seen["otel.sdk.span.started"].points, SizeIs(4)) << "those that occurred";
+    EXPECT_TRUE(seen["otel.sdk.span.started"].is_monotonic);
+    constexpr auto live = "otel.sdk.span.live";
+    EXPECT_EQ(seen.point(live, "otel.span.sampling_result", "RECORD_AND_SAMPLE").value, 4);
+    EXPECT_EQ(seen.point(live, "otel.span.sampling_result", "RECORD_ONLY").value, 0);
+    EXPECT_THAT(seen[live].points, SizeIs(2)) << "never of those that are not recorded";
+    EXPECT_FALSE(seen[live].is_monotonic);
+}
+
+TEST_F(SelfMetricsTest, GiveTheQueuesRoomInRecordsOfTheSizeThatWasSeenLast) {
+    auto given = sources();
+    SelfMetricsSource::Queue queue{.used_bytes = 0, .capacity_bytes = 4096};
+    given[0].queue = [&] { return queue; };
+    const auto metrics = watching(std::move(given));
+    constexpr auto name = "otel.sdk.processor.span.queue.capacity";
+    EXPECT_THAT(source.collect().names(), Not(Contains(name))) << "nothing is known of the size";
+    queue.used_bytes = 400;
+    queue.records = 2;
+    const auto seen = source.collect().point(name);
+    EXPECT_EQ(seen.value, 20);
+    EXPECT_EQ(seen["otel.component.name"], "batching_span_processor/0");
+    queue = {.used_bytes = 0, .capacity_bytes = 4096};
+    EXPECT_EQ(source.collect().point(name).value, 20) << "the queue is empty now";
 }
 
 TEST_F(SelfMetricsTest, CountWhatTheMetricsThemselvesRefused) {
@@ -230,7 +301,12 @@ TEST_F(SelfMetricsTest, AreThoseOfTheReference) {
     auto given = sources();
     for (auto& signal : given) {
         signal.ledger = [this] { return ledger; };
-        signal.queue = [] { return SelfMetricsSource::Queue{100, 4096}; };
+        signal.queue = [] { return SelfMetricsSource::Queue{100, 4096, 1}; };
+        signal.spans = [] {
+            detail::SpanTotals totals;
+            totals.started[0][0] = 1;
+            return totals;
+        };
     }
     const auto metrics = watching(std::move(given), "collector.example");
     metrics->settled(Signal::traces)(1'000'000, lost(DropReason::retry_exhausted, 503));

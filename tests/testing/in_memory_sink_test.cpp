@@ -76,6 +76,17 @@ TEST(InMemorySink, ServesARuntimeWhoseExporterIsSwitchedOff) {
     EXPECT_THAT(setup.sink->spans(), SizeIs(1));
 }
 
+TEST(InMemorySink, ShowsAndCountsSpansAloneAlsoWhereItIsGivenMetrics) {
+    Exporting setup;
+    setup.options.metrics_sink = setup.sink;
+    Runtime runtime(setup.options);
+    Span("one").end();
+    ASSERT_TRUE(runtime.flush_blocking(60s)->complete);
+    EXPECT_GT(runtime.ledger(Signal::metrics).exported, 0u) << "of the runtime about itself";
+    EXPECT_THAT(setup.sink->spans(), SizeIs(1));
+    EXPECT_EQ(setup.sink->span_count(), 1u);
+}
+
 TEST(InMemorySink, ServesNoRuntimeThatIsDisabled) {
     Exporting setup;
     setup.options.disabled = true;

@@ -2,11 +2,7 @@
 
 #include "proc_text.hpp"
 
-#include <weft/runtime/diagnostics.hpp>
-
 #include <dirent.h>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -21,13 +17,11 @@
 #include <exception>
 #include <limits>
 #include <memory>
-#include <system_error>
 
 namespace weft::detail {
 namespace {
 
-constexpr std::size_t text_bytes_max = 1024 * 1024; // /proc/stat grows with CPUs and interrupts.
-constexpr int malformed = 0;                        // Instead of an errno.
+constexpr int malformed = ProcFiles::malformed;
 
 double seconds(const timeval& time) noexcept {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
@@ -71,7 +65,7 @@ std::int64_t count_entries(const char* path) noexcept {
 
 } // namespace
 
-ProcessReader::ProcessReader(std::string proc) : proc_(std::move(proc)) {}
+ProcessReader::ProcessReader(std::string proc) : files_(std::move(proc), "process") {}
 
 unsigned ProcessReader::cpus() noexcept {
     cpu_set_t allowed;
@@ -97,7 +91,7 @@ ProcessUsage ProcessReader::read() noexcept {
 
 void ProcessReader::read_usage(ProcessUsage& found) noexcept {
     rusage used{};
-    if (getrusage(RUSAGE_SELF, &used) != 0) { return report(usage, "getrusage", errno); }
+    if (getrusage(RUSAGE_SELF, &used) != 0) { return files_.report("getrusage", errno, false); }
     found.cpu_user_s = seconds(used.ru_utime);
     found.cpu_system_s = seconds(used.ru_stime);
     found.voluntary_switches = used.ru_nvcsw;
@@ -107,19 +101,19 @@ void ProcessReader::read_usage(ProcessUsage& found) noexcept {
 }
 
 void ProcessReader::read_memory(ProcessUsage& found) {
-    const auto* const text = text_of("self/statm");
-    if (text == nullptr) { return report(statm, "self/statm", errno); }
+    const auto* const text = files_.text_of("self/statm");
+    if (text == nullptr) { return files_.report("self/statm", errno); }
     const auto pages = parse_statm(*text);
-    if (!pages) { return report(statm, "self/statm", malformed); }
+    if (!pages) { return files_.report("self/statm", malformed); }
     found.virtual_bytes = bytes_of_pages(pages->total);
     found.resident_bytes = bytes_of_pages(pages->resident);
 }
 
 void ProcessReader::read_stat(ProcessUsage& found) {
-    const auto* text = text_of("self/stat");
-    if (text == nullptr) { return report(stat, "self/stat", errno); }
+    const auto* text = files_.text_of("self/stat");
+    if (text == nullptr) { return files_.report("self/stat", errno); }
     const auto parsed = parse_process_stat(*text);
-    if (!parsed) { return report(stat, "self/stat", malformed); }
+    if (!parsed) { return files_.report("self/stat", malformed); }
     found.threads = clamped(parsed->threads);
     const auto ticks = std::max(sysconf(_SC_CLK_TCK), 1L);
     const double started = static_cast<double>(parsed->start_ticks) / static_cast<double>(ticks);
@@ -130,75 +124,35 @@ void ProcessReader::read_stat(ProcessUsage& found) {
         found.uptime_s = std::max(since_boot - started, 0.0);
     }
     if (!boot_unix_s_) {
-        text = text_of("stat");
-        if (text == nullptr) { return report(machine_stat, "stat", errno); }
+        text = files_.text_of("stat");
+        if (text == nullptr) { return files_.report("stat", errno); }
         const auto boot = parse_named_number(*text, "btime");
-        if (!boot) { return report(machine_stat, "stat", malformed); }
+        if (!boot) { return files_.report("stat", malformed); }
         boot_unix_s_ = static_cast<double>(*boot);
     }
     found.start_unix_s = *boot_unix_s_ + started;
 }
 
 void ProcessReader::read_io(ProcessUsage& found) {
-    const auto* const text = text_of("self/io");
-    if (text == nullptr) { return report(io, "self/io", errno); }
+    const auto* const text = files_.text_of("self/io");
+    if (text == nullptr) { return files_.report("self/io", errno); }
     const auto read = parse_named_number(*text, "read_bytes");
     const auto written = parse_named_number(*text, "write_bytes");
-    if (!read || !written) { return report(io, "self/io", malformed); }
+    if (!read || !written) { return files_.report("self/io", malformed); }
     found.disk_read_bytes = clamped(*read);
     found.disk_written_bytes = clamped(*written);
 }
 
 void ProcessReader::read_descriptors(ProcessUsage& found) {
-    path_.assign(proc_).append("/self/fd");
-    const auto count = count_entries(path_.c_str());
+    const auto count = count_entries(files_.path_of("self/fd").c_str());
     if (count >= 0) {
         found.descriptors = count;
     } else {
-        report(descriptors, "self/fd", errno);
+        files_.report("self/fd", errno);
     }
     rlimit most{};
-    if (getrlimit(RLIMIT_NOFILE, &most) != 0) { return report(limit, "getrlimit", errno); }
+    if (getrlimit(RLIMIT_NOFILE, &most) != 0) { return files_.report("getrlimit", errno, false); }
     if (most.rlim_cur != RLIM_INFINITY) { found.descriptors_max = clamped(most.rlim_cur); }
-}
-
-const std::string* ProcessReader::text_of(const char* name) {
-    path_.assign(proc_).append("/").append(name);
-    const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) { return nullptr; }
-    text_.clear();
-    bool good = true;
-    int error = 0;
-    // Bound: text_bytes_max.
-    while (text_.size() < text_bytes_max) {
-        char piece[4096];
-        const auto count = ::read(file, piece, sizeof piece);
-        if (count < 0 && errno == EINTR) { continue; }
-        if (count <= 0) {
-            good = count == 0;
-            error = errno;
-            break;
-        }
-        text_.append(piece, static_cast<std::size_t>(count));
-    }
-    ::close(file);
-    errno = error;
-    return good ? &text_ : nullptr;
-}
-
-void ProcessReader::report(Place place, const char* what, int error) noexcept {
-    if (has_reported_[place]) { return; }
-    has_reported_[place] = true;
-    try {
-        const bool is_file = place != usage && place != limit;
-        const auto whole = is_file ? printable(proc_, 200) + "/" + what : std::string(what);
-        diagnostics().report(
-            DiagnosticLevel::warning, "process_metrics." + whole,
-            fmt::format(
-                "{}: {}; the process metrics that come from it are left out", whole,
-                error == malformed ? "it is not what proc(5) says"
-                                   : std::generic_category().message(error)));
-    } catch (const std::exception&) {} // No memory to say so.
 }
 
 } // namespace weft::detail

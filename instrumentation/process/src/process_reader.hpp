@@ -1,5 +1,6 @@
 #pragma once
-#include <array>
+#include "proc_files.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,22 +39,14 @@ public:
     [[nodiscard]] static unsigned cpus() noexcept;
 
 private:
-    enum Place { usage, stat, statm, machine_stat, io, descriptors, limit, place_count };
-
     void read_usage(ProcessUsage& found) noexcept;
     void read_stat(ProcessUsage& found);
     void read_memory(ProcessUsage& found);
     void read_io(ProcessUsage& found);
     void read_descriptors(ProcessUsage& found);
-    /// The file's text, up to what /proc has of it. Null: it cannot be read, and why is in errno.
-    [[nodiscard]] const std::string* text_of(const char* name);
-    void report(Place place, const char* what, int error) noexcept;
 
-    const std::string proc_;
-    std::string path_; // Reused, as the next.
-    std::string text_;
+    ProcFiles files_;
     std::optional<double> boot_unix_s_; // It does not change.
-    std::array<bool, place_count> has_reported_{};
 };
 
 } // namespace weft::detail

@@ -76,6 +76,7 @@ public:
 
 private:
     friend struct DiagnosticsAtFork;
+    friend class HeldDiagnostics;
     struct Key {
         std::string name;
         std::chrono::steady_clock::time_point shown_at;
@@ -94,6 +95,30 @@ private:
     std::mutex mutex_; // Guards handler_ and keys_; never held while the handler runs.
     std::shared_ptr<const DiagnosticHandler> handler_;
     std::vector<Key> keys_;
+};
+
+/// While it lives, what its thread reports is kept; then it is shown, in order. To be made before a mutex is taken that
+/// a handler may come to need: a handler may use all of the library. Inside of another one it leaves all to that.
+/// Threads: its own. Not across an await. Without memory a line is lost.
+class HeldDiagnostics {
+public:
+    HeldDiagnostics() noexcept;
+    HeldDiagnostics(const HeldDiagnostics&) = delete;
+    HeldDiagnostics& operator=(const HeldDiagnostics&) = delete;
+    ~HeldDiagnostics();
+
+private:
+    friend class Diagnostics;
+    struct Line {
+        Diagnostics* log;
+        DiagnosticLevel level;
+        std::string key;
+        std::string message;
+        std::uint64_t suppressed;
+    };
+    static constinit thread_local HeldDiagnostics* current_; // Null: nothing is held.
+
+    std::vector<Line> lines_;
 };
 
 /// The process-wide log, used where no other was given. Never destroyed, so late reports are safe.

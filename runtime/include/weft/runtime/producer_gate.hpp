@@ -21,7 +21,7 @@ namespace weft::detail {
 /// Guards the start and the end of exports in every runtime of the process (ForkOrder::lifecycle).
 [[nodiscard]] std::mutex& lifecycle_mutex() noexcept;
 
-/// One line in the library's own log. Without lifecycle_mutex(): the log's handler may ask for a ledger.
+/// One line in the library's own log. Without lifecycle_mutex(), or held back: the log's handler may ask for a ledger.
 void report_failed_start() noexcept;
 
 /// One for each signal of a runtime. Threads: any.

@@ -4,6 +4,8 @@
 //     const weft::MetricGroup orders("shop.orders", {{"region", "eu"}});
 //     const auto placed = orders.counter("placed", {.unit = "{order}"}); // shop.orders.placed
 //     placed.add(1, {{"channel", "web"}});                               // region=eu, channel=web
+//     const auto open = orders.observable_gauge<std::int64_t>(
+//         "open", {}, [](weft::Observations& to) { to.observe(count_open()); });
 //
 // The common attributes are encoded once, when the group is made.
 
@@ -11,7 +13,9 @@
 #include <weft/signals/detail/instrument_names.hpp>
 #include <weft/signals/gauge.hpp>
 #include <weft/signals/histogram.hpp>
+#include <weft/signals/observable.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -43,13 +47,15 @@ public:
     [[nodiscard]] std::string_view name() const noexcept { return base_.name(); }
     [[nodiscard]] const InstrumentBase& instrument() const noexcept { return base_; }
     [[nodiscard]] bool is_enabled() const noexcept { return base_.is_enabled(); }
+    /// The group's attributes, encoded.
+    [[nodiscard]] std::string_view common() const noexcept { return *common_; }
 
 protected:
     template <class T>
     void put(T value, std::span<const Attribute> attributes) const noexcept {
         detail::record<T>(base_, value, attributes, *common_);
     }
-    [[nodiscard]] std::string_view common() const noexcept { return *common_; }
+    [[nodiscard]] const CommonAttributes& shared_common() const noexcept { return common_; }
 
 private:
     InstrumentBase base_;
@@ -137,6 +143,25 @@ public:
     }
 };
 
+/// An observable instrument of a group, of any of the three kinds. With a callback, it is asked as long as this lives.
+/// Threads: any. Lifetime: may outlive the group.
+class [[nodiscard]] GroupObservable : public detail::GroupInstrument {
+public:
+    /// Without a callback: for an ObservableCallback over several, `{group_observable.instrument(), ...}`, which observes
+    /// by `observations.observe(group_observable, value)`.
+    using GroupInstrument::GroupInstrument;
+    /// What is observed without naming an instrument is this one's, and has the group's attributes. Errors: std::bad_alloc.
+    template <std::invocable<Observations&> F>
+    GroupObservable(
+        const detail::KeptInstrument& kept, InstrumentKind kind, bool is_integer,
+        detail::CommonAttributes common, F callback)
+        : GroupInstrument(kept, kind, is_integer, std::move(common)),
+          callback_({instrument()}, std::move(callback), shared_common()) {}
+
+private:
+    ObservableCallback callback_;
+};
+
 /// Makes instruments with a common prefix and common attributes. Texts and attributes are copied: they may be made while
 /// the program runs. What instruments are called stays in the process's table for ever, at most 16383 of them, so
 /// let attributes tell customers apart, not names.
@@ -186,6 +211,48 @@ public:
         return make<GroupHistogram<T>, T>(InstrumentKind::histogram, name, options, where);
     }
 
+    /// As ObservableCounter: with a callback, a function or a coroutine of `Observations&`, or without.
+    template <class T = std::int64_t>
+    [[nodiscard]] GroupObservable observable_counter(
+        std::string_view name, const InstrumentOptions& options = {},
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(InstrumentKind::observable_counter, name, options, where);
+    }
+    template <class T = std::int64_t, std::invocable<Observations&> F>
+    [[nodiscard]] GroupObservable observable_counter(
+        std::string_view name, const InstrumentOptions& options, F callback,
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(
+            InstrumentKind::observable_counter, name, options, where, std::move(callback));
+    }
+    template <class T = std::int64_t>
+    [[nodiscard]] GroupObservable observable_up_down_counter(
+        std::string_view name, const InstrumentOptions& options = {},
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(
+            InstrumentKind::observable_up_down_counter, name, options, where);
+    }
+    template <class T = std::int64_t, std::invocable<Observations&> F>
+    [[nodiscard]] GroupObservable observable_up_down_counter(
+        std::string_view name, const InstrumentOptions& options, F callback,
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(
+            InstrumentKind::observable_up_down_counter, name, options, where, std::move(callback));
+    }
+    template <class T = double>
+    [[nodiscard]] GroupObservable observable_gauge(
+        std::string_view name, const InstrumentOptions& options = {},
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(InstrumentKind::observable_gauge, name, options, where);
+    }
+    template <class T = double, std::invocable<Observations&> F>
+    [[nodiscard]] GroupObservable observable_gauge(
+        std::string_view name, const InstrumentOptions& options, F callback,
+        const std::source_location& where = std::source_location::current()) const {
+        return make<GroupObservable, T>(
+            InstrumentKind::observable_gauge, name, options, where, std::move(callback));
+    }
+
     [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
 
 private:
@@ -193,12 +260,14 @@ private:
         const Meter& meter, std::string_view outer, std::string_view prefix,
         std::string_view common, std::span<const Attribute> attributes);
 
-    template <class Made, class T>
+    template <class Made, detail::MetricValue T, class... Callback>
     [[nodiscard]] Made make(
         InstrumentKind kind, std::string_view name, const InstrumentOptions& options,
-        const std::source_location& where) const {
+        const std::source_location& where, Callback&&... callback) const {
         constexpr bool is_integer = std::is_integral_v<T>;
-        return Made(keep(kind, is_integer, name, options, where), kind, is_integer, common_);
+        return Made(
+            keep(kind, is_integer, name, options, where), kind, is_integer, common_,
+            std::forward<Callback>(callback)...);
     }
     [[nodiscard]] detail::KeptInstrument keep(
         InstrumentKind kind, bool is_integer, std::string_view name,

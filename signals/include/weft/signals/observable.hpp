@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <memory>
 #include <source_location>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -20,8 +21,11 @@ namespace weft {
 namespace asio = boost::asio;
 
 namespace detail {
+class GroupInstrument;
 struct Callback;
 struct ObservationBatch;
+// Encoded attributes that come in front of those of an observation. Null: none.
+using CommonAttributes = std::shared_ptr<const std::string>;
 } // namespace detail
 
 /// What a callback reports in one collection. Lifetime: of that collection; later reports go nowhere.
@@ -45,11 +49,19 @@ public:
         add(&instrument, std::bit_cast<std::uint64_t>(value), std::is_integral_v<T>,
             {attributes.begin(), attributes.size()});
     }
+    /// As above, of a group: its attributes come first.
+    template <detail::MetricValue T, std::derived_from<detail::GroupInstrument> Instrument>
+    void observe(
+        const Instrument& instrument, T value,
+        std::initializer_list<Attribute> attributes = {}) noexcept {
+        add(&instrument.instrument(), std::bit_cast<std::uint64_t>(value), std::is_integral_v<T>,
+            {attributes.begin(), attributes.size()}, instrument.common());
+    }
 
 private:
     void add(
         const detail::InstrumentBase* instrument, std::uint64_t bits, bool is_integer,
-        std::span<const Attribute> attributes) noexcept;
+        std::span<const Attribute> attributes, std::string_view common = {}) noexcept;
     std::shared_ptr<detail::ObservationBatch> batch_;
 };
 
@@ -65,23 +77,24 @@ public:
     using Coroutine = std::function<asio::awaitable<void>(Observations&)>;
 
     ObservableCallback() noexcept = default; ///< Nothing.
-    /// Errors: std::bad_alloc. Instruments of one meter.
+    /// Errors: std::bad_alloc. Instruments of one meter. `common`: a group's, for observations that name no instrument.
     ObservableCallback(
         std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
-        Plain callback);
+        Plain callback, detail::CommonAttributes common = nullptr);
     ObservableCallback(
         std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
-        Coroutine callback);
+        Coroutine callback, detail::CommonAttributes common = nullptr);
     /// A function or a coroutine, told apart by what it returns.
     template <std::invocable<Observations&> F>
     ObservableCallback(
         std::initializer_list<std::reference_wrapper<const detail::InstrumentBase>> instruments,
-        F callback)
+        F callback, detail::CommonAttributes common = nullptr)
         : ObservableCallback(
               instruments,
               std::conditional_t<
                   std::is_void_v<std::invoke_result_t<F&, Observations&>>, Plain, Coroutine>(
-                  std::move(callback))) {}
+                  std::move(callback)),
+              std::move(common)) {}
     ObservableCallback(ObservableCallback&& other) noexcept = default;
     ObservableCallback& operator=(ObservableCallback&& other) noexcept {
         std::swap(callback_, other.callback_);

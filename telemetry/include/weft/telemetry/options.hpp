@@ -68,8 +68,12 @@ struct Options {
     ExporterKind metrics_exporter = ExporterKind::otlp;
     OtlpOptions otlp;
     /// A destination of the program's own for spans, instead of `traces_exporter` and `otlp`: for tests,
-    /// weft::testing::InMemorySink. Metrics go nowhere then but to `prometheus`. Null: none. Lifetime: shared; it may serve several runtimes. Ours.
+    /// weft::testing::InMemorySink. Metrics go nowhere then but to `metrics_sink` and `prometheus`. Null: none. Lifetime:
+    /// shared; it may serve several runtimes. Ours.
     std::shared_ptr<Sink> sink;
+    /// As `sink`, for metrics, instead of `metrics_exporter` and `otlp`. It may be the same one: Batch::signal tells
+    /// them apart. Null: none. Ours.
+    std::shared_ptr<Sink> metrics_sink;
     BatchOptions batch; ///< Of spans; of metrics their number and delay are `metric_reader`'s.
     MetricOptions metrics;
     /// A port of our own where Prometheus scrapes metrics, beside `metrics_exporter`. Unset: none.

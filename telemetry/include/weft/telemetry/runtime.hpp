@@ -22,7 +22,7 @@ class PrometheusHandler;
 /// The telemetry of one program: where its spans go, from start to a clean end.
 ///
 ///     weft::Runtime runtime(weft::options_from_env());
-///     weft::co_spawn(runtime, serve(), asio::detached);
+///     weft::co_spawn(runtime, serve(), [](const std::exception_ptr& error) { report(error); });
 ///     return runtime.run();
 ///
 /// The first Runtime is the process's default: `weft::Span` and namespace-scope tracers report to it. Others are for
@@ -52,7 +52,8 @@ public:
     /// Runs the io_context on Options::threads threads until it is out of work, or SIGINT, SIGTERM or stop() ends it:
     /// then the stop hooks run (servers finish what they have), for at most Options::stop_grace, telemetry is shut
     /// down, and, when WEFT_LEDGER=json, the ledger is printed on stderr as one line.
-    /// Returns 0, or 1 when a handler threw (the exception's text is on stderr).
+    /// Returns 0, or 1 when a handler threw (the exception's text is on stderr). Called by a handler of this very loop, as
+    /// in a child that it has forked, it does nothing but report that, and returns 1.
     int run();
     /// Makes run() end as a signal would. Threads: any.
     void stop() noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/runtime/producer_gate.hpp>
 #include <weft/runtime/record_queue.hpp>
+#include <weft/signals/detail/span_counts.hpp>
 #include <weft/signals/detail/span_processors.hpp>
 #include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
@@ -25,7 +26,8 @@ struct TraceProvider {
     const SpanLimits limits;
     const std::unique_ptr<SpanProcessors> processors; // Null, nearly always: there are none.
     std::shared_ptr<IdGenerator>
-        id_generator; // Set before the provider is published. Null: random ids.
+        id_generator;  // Set before the provider is published. Null: random ids.
+    SpanCounts counts; // Enabled before the provider is published, where somebody asks.
     RecordQueue queue;
 
     // Closed by shutdown, asked when a span ends.
@@ -46,6 +48,7 @@ private:
               &self.dropped_after_shutdown, &self.dropped_no_memory}) {
             count->store(0, std::memory_order_relaxed); // There is one thread.
         }
+        self.counts.begin_anew();
     }
     ForkRegistration at_fork_{{ForkOrder::lifecycle, this, nullptr, nullptr, on_fork_in_child}};
 };

@@ -3,6 +3,7 @@
 #include <weft/signals/detail/meter_provider.hpp>
 #include <weft/signals/metric_reader.hpp>
 #include <weft/signals/scope.hpp>
+#include <weft/testing/metric_capture.hpp>
 
 #include <protozero/pbf_reader.hpp>
 
@@ -27,11 +28,14 @@ struct CollectedPoint {
     std::size_t boundaries = 0;
 };
 
-class CollectedMetrics : public MetricVisitor {
+class CollectedMetrics {
 public:
     explicit CollectedMetrics(detail::MeterProvider& provider) {
         MetricReader reader(provider, {});
-        reader.collect_now(*this);
+        const auto capture = collect_now(reader);
+        for (const auto& stream : capture.streams()) {
+            for (const auto& point : stream.points) { add(stream, point); }
+        }
     }
 
     /// The point of this name and these attributes.
@@ -47,88 +51,28 @@ public:
         return point ? point->value : -1e300;
     }
 
-    void begin(const MetricStream& stream) override {
-        current_ = {};
-        const std::string message(detail::encoded_scope(stream.scope).message);
-        protozero::pbf_reader scope(message);
-        while (scope.next()) {
-            if (scope.tag() == 1) {
-                current_.meter = scope.get_string();
-            } else {
-                scope.skip();
-            }
-        }
-        current_.name = stream.name;
-        current_.unit = stream.unit;
-        current_.description = stream.description;
-        current_.kind = stream.kind;
-        current_.is_monotonic = stream.is_monotonic;
-        current_.boundaries = stream.boundaries.size();
-    }
-    void number(const NumberPoint& point) override {
-        add(point.series).value = point.value.as_double();
-    }
-    void histogram(const HistogramPoint& point) override {
-        auto& added = add(point.series);
-        added.value = point.sum;
-        added.count = point.count;
-    }
-    void exponential_histogram(const ExponentialHistogramPoint& point) override {
-        auto& added = add(point.series);
-        added.value = point.sum;
-        added.count = point.count;
-    }
-    void end() override {}
-
     std::vector<CollectedPoint> points;
 
 private:
-    CollectedPoint& add(const MetricSeries& series) {
-        points.push_back(current_);
-        points.back().attributes = text(series.attributes);
-        return points.back();
-    }
-    static std::string text(const std::string& encoded) {
-        std::string result;
-        protozero::pbf_reader fields(encoded);
-        while (fields.next()) {
-            auto pair = fields.get_message();
-            if (!result.empty()) { result += ','; }
-            while (pair.next()) {
-                if (pair.tag() == 1) {
-                    result += pair.get_string() + "=";
-                } else {
-                    result += value_text(pair.get_message());
-                }
-            }
+    void add(const CapturedStream& stream, const CapturedPoint& point) {
+        auto& made = points.emplace_back();
+        const std::string scope(detail::encoded_scope(stream.scope).message);
+        protozero::pbf_reader fields(scope);
+        if (fields.next(1)) { made.meter = fields.get_string(); }
+        made.name = stream.name;
+        made.unit = stream.unit;
+        made.description = stream.description;
+        made.kind = stream.kind;
+        made.is_monotonic = stream.is_monotonic;
+        made.boundaries = stream.boundaries.size();
+        made.count = point.count;
+        const bool is_number = stream.kind == MetricKind::sum || stream.kind == MetricKind::gauge;
+        made.value = is_number ? point.value.as_double() : point.sum;
+        for (const auto& [key, value] : point.attributes) {
+            if (!made.attributes.empty()) { made.attributes += ','; }
+            made.attributes += key + '=' + plain_text(value);
         }
-        return result;
     }
-    static std::string value_text(protozero::pbf_reader value) {
-        std::string result;
-        while (value.next()) {
-            switch (value.tag()) {
-            case 1:
-                result = value.get_string();
-                break;
-            case 2:
-                result = value.get_bool() ? "true" : "false";
-                break;
-            case 3:
-                result = std::to_string(value.get_int64());
-                break;
-            case 4:
-                result = std::to_string(value.get_double());
-                break;
-            default:
-                value.skip();
-                result = "?";
-            }
-        }
-        return result;
-    }
-
-    CollectedPoint current_;
 };
 
 } // namespace weft::testing

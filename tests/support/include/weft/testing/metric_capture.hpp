@@ -24,7 +24,7 @@ using CapturedAttributes = std::map<std::string, std::string>;
 
 namespace detail_capture {
 
-inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+inline std::string in_quotes(std::string_view text) { return '"' + std::string(text) + '"'; }
 
 inline std::string text_of(double value) {
     char digits[32];
@@ -37,7 +37,7 @@ inline std::string any_value_text(protozero::data_view message) {
     for (protozero::pbf_reader fields(message); fields.next();) {
         switch (fields.tag()) {
         case 1:
-            text = quoted(fields.get_string());
+            text = in_quotes(fields.get_string());
             break;
         case 2:
             text = fields.get_bool() ? "true" : "false";
@@ -63,7 +63,7 @@ inline std::string any_value_text(protozero::data_view message) {
                 if (text.size() > 1) { text += ','; }
                 for (protozero::pbf_reader pair(pairs.get_view()); pair.next();) {
                     if (pair.tag() == 1) {
-                        text += quoted(pair.get_string()) + ':';
+                        text += in_quotes(pair.get_string()) + ':';
                     } else {
                         text += any_value_text(pair.get_view());
                     }
@@ -90,6 +90,15 @@ inline std::string any_value_text(protozero::data_view message) {
 
 } // namespace detail_capture
 
+/// A captured value without what tells its type: the text of a string, the digits of a number.
+[[nodiscard]] inline std::string plain_text(std::string text) {
+    if (text.size() >= 2 && text.front() == '"') { return text.substr(1, text.size() - 2); }
+    const bool is_double =
+        !text.empty() && text.back() == 'd' && text.find(':') == std::string::npos;
+    if (is_double) { text.pop_back(); }
+    return text;
+}
+
 /// As a collection shows them. For numbers, booleans and strings.
 [[nodiscard]] inline CapturedAttributes captured(std::initializer_list<Attribute> attributes) {
     CapturedAttributes found;
@@ -106,7 +115,7 @@ inline std::string any_value_text(protozero::data_view message) {
             text = detail_capture::text_of(value.floating());
             break;
         case AttributeValue::Type::string:
-            text = detail_capture::quoted(value.string());
+            text = detail_capture::in_quotes(value.string());
             break;
         default:
             text = "?";

@@ -3,8 +3,7 @@
 
 #include <weft/signals/detail/meter_provider.hpp>
 #include <weft/signals/metric_reader.hpp>
-
-#include <protozero/pbf_reader.hpp>
+#include <weft/testing/metric_capture.hpp>
 
 #include <cstdint>
 #include <map>
@@ -39,8 +38,9 @@ struct SnapshotMetric {
     std::vector<SnapshotPoint> points;
 };
 
-/// What one collection handed out.
-class MetricSnapshot final : public MetricVisitor {
+/// What one collection handed out, in the plainest form: streams by name, attributes as text. To be given to a reader as its
+/// visitor; `metrics` is complete once the collection is over.
+class MetricSnapshot final : public MetricCapture {
 public:
     std::map<std::string, SnapshotMetric> metrics;
 
@@ -70,73 +70,30 @@ public:
     }
 
 private:
-    void begin(const MetricStream& stream) override {
-        current_ = &metrics[std::string(stream.name)];
-        current_->name = stream.name;
-        current_->unit = stream.unit;
-        current_->description = stream.description;
-        current_->kind = stream.kind;
-        current_->is_monotonic = stream.is_monotonic;
-        current_->boundaries.assign(stream.boundaries.begin(), stream.boundaries.end());
-    }
-    void number(const NumberPoint& point) override {
-        add(point.series, point.exemplars).value = point.value.as_double();
-    }
-    void histogram(const HistogramPoint& point) override {
-        auto& made = add(point.series, point.exemplars);
-        made.count = point.count;
-        made.sum = point.sum;
-        made.buckets.assign(point.buckets.begin(), point.buckets.end());
-    }
-    void exponential_histogram(const ExponentialHistogramPoint& point) override {
-        auto& made = add(point.series, point.exemplars);
-        made.count = point.count;
-        made.sum = point.sum;
-    }
-    void end() override { current_ = nullptr; }
-
-    static std::string text_of(protozero::pbf_reader value) {
-        std::string text;
-        while (value.next()) {
-            switch (value.tag()) {
-            case 1:
-                text = value.get_string();
-                break;
-            case 2:
-                text = value.get_bool() ? "true" : "false";
-                break;
-            case 3:
-                text = std::to_string(value.get_int64());
-                break;
-            case 4:
-                text = std::to_string(value.get_double());
-                break;
-            default:
-                value.skip();
+    void end() override {
+        MetricCapture::end();
+        const auto& stream = streams().back();
+        auto& metric = metrics[stream.name];
+        metric.name = stream.name;
+        metric.unit = stream.unit;
+        metric.description = stream.description;
+        metric.kind = stream.kind;
+        metric.is_monotonic = stream.is_monotonic;
+        metric.boundaries = stream.boundaries;
+        for (const auto& point : stream.points) {
+            auto& made = metric.points.emplace_back();
+            for (const auto& [key, value] : point.attributes) {
+                made.attributes[key] = plain_text(value);
+            }
+            made.value = point.value.as_double();
+            made.count = point.count;
+            made.sum = point.sum;
+            made.buckets = point.buckets;
+            for (const auto& exemplar : point.exemplars) {
+                made.exemplar_spans.push_back(exemplar.span_id);
             }
         }
-        return text;
     }
-    SnapshotPoint& add(const MetricSeries& series, std::span<const MetricExemplar> exemplars) {
-        auto& point = current_->points.emplace_back();
-        for (protozero::pbf_reader fields(series.attributes); fields.next();) {
-            auto pair = fields.get_message();
-            std::string key;
-            while (pair.next()) {
-                if (pair.tag() == 1) {
-                    key = pair.get_string();
-                } else if (pair.tag() == 2) {
-                    point.attributes[key] = text_of(pair.get_message());
-                } else {
-                    pair.skip();
-                }
-            }
-        }
-        for (const auto& exemplar : exemplars) { point.exemplar_spans.push_back(exemplar.span_id); }
-        return point;
-    }
-
-    SnapshotMetric* current_ = nullptr;
 };
 
 /// A provider of metrics, the process's default while it lives. Threads: measurements any; the rest the test's.
