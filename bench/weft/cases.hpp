@@ -13,5 +13,6 @@ void add_metric_encoder_cases(Suite& suite);
 void add_metric_cases(Suite& suite);
 void add_propagation_cases(Suite& suite);
 void add_http_metrics_cases(Suite& suite);
+void add_spool_cases(Suite& suite);
 
 } // namespace weft::bench

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <memory>
@@ -129,6 +130,20 @@ int list_directory(int directory, std::vector<std::string>& names) {
         const std::string_view name = entry->d_name;
         if (name != "." && name != "..") { names.emplace_back(name); }
     }
+}
+
+bool read_or_zero(
+    SpoolFiles& files, int file, std::span<std::byte> into, std::uint64_t offset) noexcept {
+    while (!into.empty()) { // Bound: each turn reads at least a byte or is the last.
+        const ssize_t got = files.read(file, into, offset);
+        if (got <= 0) {
+            std::fill(into.begin(), into.end(), std::byte{});
+            return got == 0;
+        }
+        into = into.subspan(static_cast<std::size_t>(got));
+        offset += static_cast<std::uint64_t>(got);
+    }
+    return true;
 }
 
 std::string read_small_file(

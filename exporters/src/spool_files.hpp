@@ -70,6 +70,10 @@ private:
 /// The names in a directory, in no order, "." and ".." apart. 0, or why not.
 [[nodiscard]] int list_directory(int directory, std::vector<std::string>& names);
 
+/// Fills `into` from an offset; what cannot be read is zeros. False if the system failed.
+bool read_or_zero(
+    SpoolFiles& files, int file, std::span<std::byte> into, std::uint64_t offset) noexcept;
+
 /// The whole of a small file, at most `bytes_max` of it; empty if it cannot be read.
 [[nodiscard]] std::string read_small_file(
     SpoolFiles& files, int directory, const char* name, std::size_t bytes_max);

@@ -229,6 +229,21 @@ std::optional<SpoolCursor> decode_cursor(std::span<const std::byte> bytes) noexc
     return cursor;
 }
 
+NewestCursor newest_cursor(std::span<const std::byte> file) noexcept {
+    NewestCursor newest;
+    for (const std::uint64_t slot : {0u, 1u}) {
+        const auto offset = static_cast<std::size_t>(cursor_slot_offset(slot));
+        const auto found =
+            file.size() > offset ? decode_cursor(file.subspan(offset)) : std::nullopt;
+        if (!found) {
+            ++newest.unreadable;
+        } else if (!newest.cursor || found->generation > newest.cursor->generation) {
+            newest.cursor = found;
+        }
+    }
+    return newest;
+}
+
 std::string to_string(const SegmentName& name) {
     return fmt::format("{:016x}-{:08x}{}", name.first, name.salt, segment_suffix);
 }

@@ -9,6 +9,7 @@
 
 #include <weft/exporters/batch.hpp>
 #include <weft/exporters/compression.hpp>
+#include <weft/exporters/spool.hpp>
 
 #include <array>
 #include <cstddef>
@@ -112,9 +113,35 @@ struct SpoolCursor {
 using CursorBytes = std::array<std::byte, cursor_slot_bytes>;
 [[nodiscard]] CursorBytes encode(const SpoolCursor& cursor) noexcept;
 [[nodiscard]] std::optional<SpoolCursor> decode_cursor(std::span<const std::byte> bytes) noexcept;
+/// The newer of the two in a cursor file, and how many of them are not readable.
+struct NewestCursor {
+    std::optional<SpoolCursor> cursor;
+    int unreadable = 0;
+};
+[[nodiscard]] NewestCursor newest_cursor(std::span<const std::byte> file) noexcept;
 [[nodiscard]] inline std::uint64_t cursor_slot_offset(std::uint64_t generation) noexcept {
     return generation % 2 * cursor_slot_distance;
 }
+
+/// Follows the sequence from header to header, and counts what must have been in between.
+struct SpoolGaps {
+    std::uint64_t sequence = 1;               ///< The next one expected.
+    std::optional<std::uint64_t> records = 0; ///< Before it. Nothing: that is not known.
+    SpoolAmount lost;
+
+    void advance(std::uint64_t to_sequence, std::uint64_t to_records) noexcept {
+        if (to_sequence > sequence) {
+            lost.batches += to_sequence - sequence;
+            if (records && to_records > *records) { lost.records += to_records - *records; }
+        }
+        sequence = to_sequence;
+        records = to_records;
+    }
+    void pass(std::uint64_t batch_records) noexcept {
+        ++sequence;
+        records = records.value_or(0) + batch_records;
+    }
+};
 
 /// A segment's name: the sequence of its first batch, and its salt.
 struct SegmentName {

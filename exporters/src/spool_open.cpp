@@ -123,18 +123,10 @@ void Spool::State::read_cursor() {
         files, directory.get(), cursor_name,
         detail::cursor_slot_distance + detail::cursor_slot_bytes);
     if (text.empty()) { return; }
-    const auto bytes = std::as_bytes(std::span(text));
-    for (const std::uint64_t slot : {0u, 1u}) {
-        const auto offset = static_cast<std::size_t>(detail::cursor_slot_offset(slot));
-        const auto found =
-            bytes.size() > offset ? detail::decode_cursor(bytes.subspan(offset)) : std::nullopt;
-        if (!found) {
-            ++bad_slots;
-        } else if (!cursor_is_known || found->generation > cursor.generation) {
-            cursor = *found;
-            cursor_is_known = true;
-        }
-    }
+    const auto newest = detail::newest_cursor(std::as_bytes(std::span(text)));
+    bad_slots = newest.unreadable;
+    cursor_is_known = newest.cursor.has_value();
+    if (newest.cursor) { cursor = *newest.cursor; }
     counts.corrupt_ranges += static_cast<std::uint64_t>(bad_slots);
     counts.corrupt_bytes += static_cast<std::uint64_t>(bad_slots) * detail::cursor_slot_bytes;
     if (!cursor_is_known) {
@@ -193,23 +185,10 @@ void Spool::State::leave_alone(const detail::SegmentName& name) {
 }
 
 // How far the sequence has been followed.
-struct Spool::State::Resumption {
-    std::uint64_t sequence = 1;
-    std::optional<std::uint64_t> records = 0; // Nothing: it is not known how many came before.
+struct Spool::State::Resumption : detail::SpoolGaps {
     bool has_unread = false;
     std::uint64_t first_unread = 0;
     std::uint64_t first_unread_records = 0;
-    SpoolAmount lost;
-
-    // What lies between here and a batch that was appended later is lost.
-    void advance(std::uint64_t to_sequence, std::uint64_t to_records) {
-        if (to_sequence > sequence) {
-            lost.batches += to_sequence - sequence;
-            if (records && to_records > *records) { lost.records += to_records - *records; }
-        }
-        sequence = to_sequence;
-        records = to_records;
-    }
 };
 
 void Spool::State::resume() {
@@ -286,8 +265,7 @@ void Spool::State::resume_segment(Segments::iterator segment, bool is_last, Resu
             so_far.first_unread_records = header.records_before;
         }
         add(here.unread, {1, header.records});
-        so_far.sequence = header.sequence + 1;
-        so_far.records = header.records_before + header.records;
+        so_far.pass(header.records);
     }
     here.next_sequence = std::max(here.next_sequence, so_far.sequence);
     here.next_records = so_far.records.value_or(0);

@@ -41,8 +41,8 @@ std::optional<Spool::Entry> Spool::State::next_returned() {
             detail::EntryHeaderBytes bytes{};
             read_bytes(one.offset, bytes);
             const auto header = detail::decode_entry_header(bytes, one.segment.salt);
-            read = header && header->sequence == one.id ? read_batch(*header, one.offset, batch)
-                                                        : Read::destroyed;
+            if (header && header->sequence == one.id) { batch = read_batch(*header, one.offset); }
+            if (!batch) { read = Read::destroyed; }
         }
         if (read == Read::not_now) { return std::nullopt; }
         if (read == Read::done) {
@@ -115,16 +115,15 @@ Spool::State::Read Spool::State::next_on_disk(std::optional<Entry>& entry) {
         read_offset = found->end();
         return Read::done;
     }
-    std::shared_ptr<const Batch> batch;
-    const Read read = read_batch(header, found->offset, batch);
-    if (read == Read::not_now) { return read; }
+    read_offset = found->offset; // Should there be no memory for it, what was passed is passed.
+    auto batch = read_batch(header, found->offset);
     const Handed one{
         .id = header.sequence,
         .records_before = header.records_before,
         .segment = reading->first,
         .offset = found->offset,
         .records = header.records};
-    if (read == Read::destroyed) {
+    if (!batch) {
         pass_corrupt(found->end() - found->offset);
         pass_entry(one, found->end(), counts.lost);
         report(DiagnosticLevel::error, "corrupt", [&] {
@@ -132,7 +131,7 @@ Spool::State::Read Spool::State::next_on_disk(std::optional<Entry>& entry) {
                 "spool {}: a batch of {} records is corrupt and is lost", options.directory,
                 header.records);
         });
-        return read;
+        return Read::destroyed;
     }
     hand_out(one, found->end());
     entry = Entry{header.sequence, std::move(batch)};
@@ -158,32 +157,22 @@ Spool::State::Read Spool::State::open_for_reading(const detail::SegmentName& seg
     return error == ENOENT ? Read::destroyed : Read::not_now;
 }
 
-Spool::State::Read Spool::State::read_batch(
-    const EntryHeader& header, std::uint64_t offset, std::shared_ptr<const Batch>& batch) {
+// Null if it is not what was stored.
+std::shared_ptr<const Batch> Spool::State::read_batch(
+    const EntryHeader& header, std::uint64_t offset) {
     buffer.resize(header.stored_bytes);
     read_bytes(offset + entry_header_bytes, buffer);
-    auto made = std::make_shared<Batch>();
-    made->signal = header.signal;
-    made->records = header.records;
-    const bool is_restored = coder.restore(header, buffer, made->body);
+    auto batch = std::make_shared<Batch>();
+    batch->signal = header.signal;
+    batch->records = header.records;
+    const bool is_restored = coder.restore(header, buffer, batch->body);
     release_buffer();
-    if (!is_restored) { return Read::destroyed; }
-    batch = std::move(made);
-    return Read::done;
+    return is_restored ? batch : nullptr;
 }
 
 // What cannot be read is zeros, which are neither a header nor what a checksum says.
 void Spool::State::read_bytes(std::uint64_t offset, std::span<std::byte> into) {
-    while (!into.empty()) { // Bound: each turn reads at least a byte or is the last.
-        const ssize_t got = files.read(reader.get(), into, offset);
-        if (got <= 0) {
-            std::fill(into.begin(), into.end(), std::byte{});
-            if (got < 0) { ++counts.io_errors; }
-            return;
-        }
-        into = into.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
+    if (!detail::read_or_zero(files, reader.get(), into, offset)) { ++counts.io_errors; }
 }
 
 void Spool::State::hand_out(const Handed& entry, std::uint64_t end) {

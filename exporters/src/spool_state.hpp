@@ -118,9 +118,8 @@ private:
     [[nodiscard]] std::optional<Entry> next_kept();
     [[nodiscard]] Read next_on_disk(std::optional<Entry>& entry);
     [[nodiscard]] Read open_for_reading(const detail::SegmentName& segment);
-    [[nodiscard]] Read read_batch(
-        const detail::EntryHeader& header, std::uint64_t offset,
-        std::shared_ptr<const Batch>& batch);
+    [[nodiscard]] std::shared_ptr<const Batch> read_batch(
+        const detail::EntryHeader& header, std::uint64_t offset);
     void read_bytes(std::uint64_t offset, std::span<std::byte> into);
     void hand_out(const Handed& entry, std::uint64_t end);
     void pass_entry(const Handed& entry, std::uint64_t end, SpoolAmount& to);

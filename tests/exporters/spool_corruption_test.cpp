@@ -121,7 +121,7 @@ TEST_F(SpoolCorruption, OfAnyByteCostsTheBatchThatItIsInAndNoOther) {
         auto place = random.below(total);
         auto file = files.begin();
         while (place >= file->second.size()) { place -= file++->second.size(); }
-        file->second[place] = static_cast<char>(file->second[place] ^ random.between(1, 255));
+        file->second[place] ^= static_cast<char>(random.between(1, 255));
         std::vector<std::uint64_t> hit;
         for (const auto& extent : extents) {
             if (extent.file == file->first && extent.begin <= place && place < extent.end) {
@@ -294,7 +294,7 @@ TEST_F(SpoolCorruption, OfOneCursorSlotSendsAgainOneBatch) {
     const Files original = make(120, 300);
     const auto cursor = folder / "spool/cursor";
     std::size_t exact = 0;
-    for (const std::size_t slot : {0, 4096}) {
+    for (const std::size_t slot : {0u, 4096u}) {
         auto files = original;
         files[cursor][slot + 20] ^= 4;
         restore(files);

@@ -79,11 +79,13 @@ TEST(SpoolFormat, ReadsAHeaderAsItWasWritten) {
 
 // So that files of one machine and version are read by the next: docs/spool.md says this.
 TEST(SpoolFormat, IsWhatTheDocumentSays) {
-    const auto bytes = detail::encode(sample, 0);
+    const auto bytes = detail::encode(sample, 42);
     std::string hex;
     for (const auto byte : bytes) { hex += fmt::format("{:02x}", std::to_integer<int>(byte)); }
 
-    EXPECT_EQ(hex.substr(0, 8), "d75773e1");
+    EXPECT_EQ(
+        hex.substr(0, 16), "d75773e1"
+                           "d11e7f41"); // zlib.crc32(bytes, 42) by Python.
     EXPECT_EQ(
         hex.substr(16), "0807060504030201"
                         "4d00000000000000"
