@@ -15,5 +15,6 @@ void add_metric_cases(Suite& suite);
 void add_series_memory_cases(Suite& suite);
 void add_propagation_cases(Suite& suite);
 void add_http_metrics_cases(Suite& suite);
+void add_spool_cases(Suite& suite);
 
 } // namespace weft::bench

@@ -23,5 +23,6 @@ int main(int argc, char** argv) {
     weft::bench::add_series_memory_cases(suite);
     weft::bench::add_propagation_cases(suite);
     weft::bench::add_http_metrics_cases(suite);
+    weft::bench::add_spool_cases(suite);
     return suite.run(argc, argv);
 }
