@@ -379,11 +379,14 @@ def corrupted(machine):
     corrupt(environment["WEFT_SPOOL_DIR"], machine.size(1000, 20), random.Random(seed))
     receiver.start()
     load = start_load(machine, receiver.url, "--spans", 0, environment=environment)
-    outcome.check_load(load.result(RUN_SECONDS), machine)
+    outcome.check_load(load.result(RUN_SECONDS), machine, resumed=spooled)
     outcome.check_received(receiver.stop())
+    dropped = outcome.ledger()["dropped"]
     outcome.require(outcome.received["unique"] > 0, "nothing arrived")
     outcome.require(outcome.received["duplicates"] == 0, f"{outcome.received['duplicates']} records came twice")
-    outcome.notes["lost"] = outcome.lost()
+    outcome.require(outcome.lost() > 0, "nothing was lost: the bytes did not matter")
+    outcome.require(outcome.lost() == sum(dropped.values()) and set(dropped) <= {"spool_corrupt"},
+                    f"{outcome.lost()} lost, dropped {dropped}")
     return outcome
 
 
@@ -430,7 +433,7 @@ def killed(name, rings):
                     ended = max(ended, int.from_bytes(file.read(), "little"))
         outcome.records = ended
         last = start_load(machine, receiver.url, "--spans", 0, environment=environment)
-        outcome.check_load(last.result(RUN_SECONDS), machine)
+        outcome.check_load(last.result(RUN_SECONDS), machine, resumed=None)
         # A number that had ended but was not noted is used again; and what was acknowledged at the moment of death is
         # sent again: two requests in flight.
         outcome.check_received(receiver.stop(), unexplained_max=kills * (1 + 2 * 512))

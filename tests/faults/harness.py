@@ -140,17 +140,17 @@ class Outcome:
         """The last load's, whose process saw the end."""
         return self.loads[-1]["ledger"] if self.loads else None
 
-    def check_load(self, load, machine):
-        """What holds for every load, whatever became of its spans."""
+    def check_load(self, load, machine, resumed=0):
+        """What holds for every load, whatever became of its spans. resumed: what a process before has left to it; None:
+        nobody knows, for it was killed."""
         self.loads.append(load)
         ledger = load["ledger"]
         right = (ledger["exported"] + ledger["rejected"] + sum(ledger["dropped"].values()) + ledger["queued"] +
                  ledger["in_flight"] + ledger["spooled"])
-        resumed = ledger.get("resumed", 0)  # Left on disk by a process before.
-        self.require(ledger["created"] + resumed == right,
-                     f"the ledger does not add up: created {ledger['created']} + resumed {resumed} != {right}")
-        self.require(ledger["created"] == load["recorded"],
-                     f"created {ledger['created']}, but {load['recorded']} were recorded")
+        self.require(ledger["created"] == right, f"the ledger does not add up: created {ledger['created']} != {right}")
+        if resumed is not None:
+            self.require(ledger["created"] == load["recorded"] + resumed,
+                         f"created {ledger['created']}, but {load['recorded']} were recorded and {resumed} resumed")
         self.require(ledger["queued"] == 0 and ledger["in_flight"] == 0, "something is under way after the shutdown")
         self.require(load["shutdown_ms"] <= load["deadline_ms"] + machine.slack_ms,
                      f"the shutdown took {load['shutdown_ms']} ms, its deadline was {load['deadline_ms']} ms")
