@@ -11,6 +11,8 @@
 
 #include "otlp_json.hpp"
 
+#include "otlp_json_schema.hpp"
+
 #include <weft/runtime/ids.hpp>
 #include <weft/runtime/utf8.hpp>
 
@@ -23,311 +25,18 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
-#include <span>
 
 namespace weft::detail {
 namespace {
 
+using namespace json_schema;
 using protozero::pbf_reader;
 using protozero::pbf_wire_type;
 
 constexpr int depth_max = 100;
 
-enum class Kind : std::uint8_t {
-    text,
-    bytes,
-    id, // Bytes that are written in hex.
-    boolean,
-    int32, // Enums too.
-    uint32,
-    sint32,
-    int64,
-    uint64,
-    fixed32,
-    fixed64,
-    sfixed64,
-    real,
-    message,
-};
-
-enum class Type : std::uint8_t {
-    none,
-    any_value,
-    array_value,
-    key_value_list,
-    key_value,
-    instrumentation_scope,
-    entity_ref,
-    resource,
-    traces_data,
-    resource_spans,
-    scope_spans,
-    span,
-    span_event,
-    span_link,
-    status,
-    metrics_data,
-    resource_metrics,
-    scope_metrics,
-    metric,
-    gauge,
-    sum,
-    histogram,
-    exponential_histogram,
-    summary,
-    number_data_point,
-    histogram_data_point,
-    exponential_histogram_data_point,
-    buckets,
-    summary_data_point,
-    value_at_quantile,
-    exemplar,
-    logs_data,
-    resource_logs,
-    scope_logs,
-    log_record,
-};
-
-enum class Many : std::uint8_t { one, oneof, list };
-
-struct Field {
-    std::uint32_t number;
-    std::string_view key; // As in JSON, with its quotes and its colon.
-    Kind kind;
-    Many many = Many::one;
-    Type type = Type::none; // Of a message.
-};
-
-using Fields = std::span<const Field>;
+// Of the largest message.
 constexpr std::size_t fields_max = 16;
-
-using enum Many;
-
-// The schema, each message by its fields' numbers. Source: OTLP schema.
-constexpr Field any_value_fields[] = {
-    {1, R"("stringValue":)", Kind::text, oneof},
-    {2, R"("boolValue":)", Kind::boolean, oneof},
-    {3, R"("intValue":)", Kind::int64, oneof},
-    {4, R"("doubleValue":)", Kind::real, oneof},
-    {5, R"("arrayValue":)", Kind::message, oneof, Type::array_value},
-    {6, R"("kvlistValue":)", Kind::message, oneof, Type::key_value_list},
-    {7, R"("bytesValue":)", Kind::bytes, oneof},
-    {8, R"("stringValueStrindex":)", Kind::int32, oneof}};
-constexpr Field array_value_fields[] = {
-    {1, R"("values":)", Kind::message, list, Type::any_value}};
-constexpr Field key_value_list_fields[] = {
-    {1, R"("values":)", Kind::message, list, Type::key_value}};
-constexpr Field key_value_fields[] = {
-    {1, R"("key":)", Kind::text},
-    {2, R"("value":)", Kind::message, one, Type::any_value},
-    {3, R"("keyStrindex":)", Kind::int32}};
-constexpr Field instrumentation_scope_fields[] = {
-    {1, R"("name":)", Kind::text},
-    {2, R"("version":)", Kind::text},
-    {3, R"("attributes":)", Kind::message, list, Type::key_value},
-    {4, R"("droppedAttributesCount":)", Kind::uint32}};
-constexpr Field entity_ref_fields[] = {
-    {1, R"("schemaUrl":)", Kind::text},
-    {2, R"("type":)", Kind::text},
-    {3, R"("idKeys":)", Kind::text, list},
-    {4, R"("descriptionKeys":)", Kind::text, list}};
-constexpr Field resource_fields[] = {
-    {1, R"("attributes":)", Kind::message, list, Type::key_value},
-    {2, R"("droppedAttributesCount":)", Kind::uint32},
-    {3, R"("entityRefs":)", Kind::message, list, Type::entity_ref}};
-
-constexpr Field traces_data_fields[] = {
-    {1, R"("resourceSpans":)", Kind::message, list, Type::resource_spans}};
-constexpr Field resource_spans_fields[] = {
-    {1, R"("resource":)", Kind::message, one, Type::resource},
-    {2, R"("scopeSpans":)", Kind::message, list, Type::scope_spans},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field scope_spans_fields[] = {
-    {1, R"("scope":)", Kind::message, one, Type::instrumentation_scope},
-    {2, R"("spans":)", Kind::message, list, Type::span},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field span_fields[] = {
-    {1, R"("traceId":)", Kind::id},
-    {2, R"("spanId":)", Kind::id},
-    {3, R"("traceState":)", Kind::text},
-    {4, R"("parentSpanId":)", Kind::id},
-    {5, R"("name":)", Kind::text},
-    {6, R"("kind":)", Kind::int32},
-    {7, R"("startTimeUnixNano":)", Kind::fixed64},
-    {8, R"("endTimeUnixNano":)", Kind::fixed64},
-    {9, R"("attributes":)", Kind::message, list, Type::key_value},
-    {10, R"("droppedAttributesCount":)", Kind::uint32},
-    {11, R"("events":)", Kind::message, list, Type::span_event},
-    {12, R"("droppedEventsCount":)", Kind::uint32},
-    {13, R"("links":)", Kind::message, list, Type::span_link},
-    {14, R"("droppedLinksCount":)", Kind::uint32},
-    {15, R"("status":)", Kind::message, one, Type::status},
-    {16, R"("flags":)", Kind::fixed32}};
-constexpr Field span_event_fields[] = {
-    {1, R"("timeUnixNano":)", Kind::fixed64},
-    {2, R"("name":)", Kind::text},
-    {3, R"("attributes":)", Kind::message, list, Type::key_value},
-    {4, R"("droppedAttributesCount":)", Kind::uint32}};
-constexpr Field span_link_fields[] = {
-    {1, R"("traceId":)", Kind::id},
-    {2, R"("spanId":)", Kind::id},
-    {3, R"("traceState":)", Kind::text},
-    {4, R"("attributes":)", Kind::message, list, Type::key_value},
-    {5, R"("droppedAttributesCount":)", Kind::uint32},
-    {6, R"("flags":)", Kind::fixed32}};
-constexpr Field status_fields[] = {
-    {2, R"("message":)", Kind::text}, {3, R"("code":)", Kind::int32}};
-
-constexpr Field metrics_data_fields[] = {
-    {1, R"("resourceMetrics":)", Kind::message, list, Type::resource_metrics}};
-constexpr Field resource_metrics_fields[] = {
-    {1, R"("resource":)", Kind::message, one, Type::resource},
-    {2, R"("scopeMetrics":)", Kind::message, list, Type::scope_metrics},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field scope_metrics_fields[] = {
-    {1, R"("scope":)", Kind::message, one, Type::instrumentation_scope},
-    {2, R"("metrics":)", Kind::message, list, Type::metric},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field metric_fields[] = {
-    {1, R"("name":)", Kind::text},
-    {2, R"("description":)", Kind::text},
-    {3, R"("unit":)", Kind::text},
-    {5, R"("gauge":)", Kind::message, oneof, Type::gauge},
-    {7, R"("sum":)", Kind::message, oneof, Type::sum},
-    {9, R"("histogram":)", Kind::message, oneof, Type::histogram},
-    {10, R"("exponentialHistogram":)", Kind::message, oneof, Type::exponential_histogram},
-    {11, R"("summary":)", Kind::message, oneof, Type::summary},
-    {12, R"("metadata":)", Kind::message, list, Type::key_value}};
-constexpr Field gauge_fields[] = {
-    {1, R"("dataPoints":)", Kind::message, list, Type::number_data_point}};
-constexpr Field sum_fields[] = {
-    {1, R"("dataPoints":)", Kind::message, list, Type::number_data_point},
-    {2, R"("aggregationTemporality":)", Kind::int32},
-    {3, R"("isMonotonic":)", Kind::boolean}};
-constexpr Field histogram_fields[] = {
-    {1, R"("dataPoints":)", Kind::message, list, Type::histogram_data_point},
-    {2, R"("aggregationTemporality":)", Kind::int32}};
-constexpr Field exponential_histogram_fields[] = {
-    {1, R"("dataPoints":)", Kind::message, list, Type::exponential_histogram_data_point},
-    {2, R"("aggregationTemporality":)", Kind::int32}};
-constexpr Field summary_fields[] = {
-    {1, R"("dataPoints":)", Kind::message, list, Type::summary_data_point}};
-constexpr Field number_data_point_fields[] = {
-    {2, R"("startTimeUnixNano":)", Kind::fixed64},
-    {3, R"("timeUnixNano":)", Kind::fixed64},
-    {4, R"("asDouble":)", Kind::real, oneof},
-    {5, R"("exemplars":)", Kind::message, list, Type::exemplar},
-    {6, R"("asInt":)", Kind::sfixed64, oneof},
-    {7, R"("attributes":)", Kind::message, list, Type::key_value},
-    {8, R"("flags":)", Kind::uint32}};
-constexpr Field histogram_data_point_fields[] = {
-    {2, R"("startTimeUnixNano":)", Kind::fixed64},
-    {3, R"("timeUnixNano":)", Kind::fixed64},
-    {4, R"("count":)", Kind::fixed64},
-    {5, R"("sum":)", Kind::real},
-    {6, R"("bucketCounts":)", Kind::fixed64, list},
-    {7, R"("explicitBounds":)", Kind::real, list},
-    {8, R"("exemplars":)", Kind::message, list, Type::exemplar},
-    {9, R"("attributes":)", Kind::message, list, Type::key_value},
-    {10, R"("flags":)", Kind::uint32},
-    {11, R"("min":)", Kind::real},
-    {12, R"("max":)", Kind::real}};
-constexpr Field exponential_histogram_data_point_fields[] = {
-    {1, R"("attributes":)", Kind::message, list, Type::key_value},
-    {2, R"("startTimeUnixNano":)", Kind::fixed64},
-    {3, R"("timeUnixNano":)", Kind::fixed64},
-    {4, R"("count":)", Kind::fixed64},
-    {5, R"("sum":)", Kind::real},
-    {6, R"("scale":)", Kind::sint32},
-    {7, R"("zeroCount":)", Kind::fixed64},
-    {8, R"("positive":)", Kind::message, one, Type::buckets},
-    {9, R"("negative":)", Kind::message, one, Type::buckets},
-    {10, R"("flags":)", Kind::uint32},
-    {11, R"("exemplars":)", Kind::message, list, Type::exemplar},
-    {12, R"("min":)", Kind::real},
-    {13, R"("max":)", Kind::real},
-    {14, R"("zeroThreshold":)", Kind::real}};
-constexpr Field buckets_fields[] = {
-    {1, R"("offset":)", Kind::sint32}, {2, R"("bucketCounts":)", Kind::uint64, list}};
-constexpr Field summary_data_point_fields[] = {
-    {2, R"("startTimeUnixNano":)", Kind::fixed64},
-    {3, R"("timeUnixNano":)", Kind::fixed64},
-    {4, R"("count":)", Kind::fixed64},
-    {5, R"("sum":)", Kind::real},
-    {6, R"("quantileValues":)", Kind::message, list, Type::value_at_quantile},
-    {7, R"("attributes":)", Kind::message, list, Type::key_value},
-    {8, R"("flags":)", Kind::uint32}};
-constexpr Field value_at_quantile_fields[] = {
-    {1, R"("quantile":)", Kind::real}, {2, R"("value":)", Kind::real}};
-constexpr Field exemplar_fields[] = {
-    {2, R"("timeUnixNano":)", Kind::fixed64},
-    {3, R"("asDouble":)", Kind::real, oneof},
-    {4, R"("spanId":)", Kind::id},
-    {5, R"("traceId":)", Kind::id},
-    {6, R"("asInt":)", Kind::sfixed64, oneof},
-    {7, R"("filteredAttributes":)", Kind::message, list, Type::key_value}};
-
-constexpr Field logs_data_fields[] = {
-    {1, R"("resourceLogs":)", Kind::message, list, Type::resource_logs}};
-constexpr Field resource_logs_fields[] = {
-    {1, R"("resource":)", Kind::message, one, Type::resource},
-    {2, R"("scopeLogs":)", Kind::message, list, Type::scope_logs},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field scope_logs_fields[] = {
-    {1, R"("scope":)", Kind::message, one, Type::instrumentation_scope},
-    {2, R"("logRecords":)", Kind::message, list, Type::log_record},
-    {3, R"("schemaUrl":)", Kind::text}};
-constexpr Field log_record_fields[] = {
-    {1, R"("timeUnixNano":)", Kind::fixed64},
-    {2, R"("severityNumber":)", Kind::int32},
-    {3, R"("severityText":)", Kind::text},
-    {5, R"("body":)", Kind::message, one, Type::any_value},
-    {6, R"("attributes":)", Kind::message, list, Type::key_value},
-    {7, R"("droppedAttributesCount":)", Kind::uint32},
-    {8, R"("flags":)", Kind::fixed32},
-    {9, R"("traceId":)", Kind::id},
-    {10, R"("spanId":)", Kind::id},
-    {11, R"("observedTimeUnixNano":)", Kind::fixed64},
-    {12, R"("eventName":)", Kind::text}};
-
-// By Type.
-constexpr std::array<Fields, 35> schema{
-    Fields(),
-    any_value_fields,
-    array_value_fields,
-    key_value_list_fields,
-    key_value_fields,
-    instrumentation_scope_fields,
-    entity_ref_fields,
-    resource_fields,
-    traces_data_fields,
-    resource_spans_fields,
-    scope_spans_fields,
-    span_fields,
-    span_event_fields,
-    span_link_fields,
-    status_fields,
-    metrics_data_fields,
-    resource_metrics_fields,
-    scope_metrics_fields,
-    metric_fields,
-    gauge_fields,
-    sum_fields,
-    histogram_fields,
-    exponential_histogram_fields,
-    summary_fields,
-    number_data_point_fields,
-    histogram_data_point_fields,
-    exponential_histogram_data_point_fields,
-    buckets_fields,
-    summary_data_point_fields,
-    value_at_quantile_fields,
-    exemplar_fields,
-    logs_data_fields,
-    resource_logs_fields,
-    scope_logs_fields,
-    log_record_fields};
-static_assert(schema.size() == static_cast<std::size_t>(Type::log_record) + 1);
 
 constexpr pbf_wire_type wire_type_of(Kind kind) noexcept {
     switch (kind) {
@@ -349,7 +58,7 @@ constexpr pbf_wire_type wire_type_of(Kind kind) noexcept {
 
 // Numbers of a list may come in one run.
 constexpr bool is_packed(const Field& field, pbf_wire_type found) noexcept {
-    return field.many == list && found == pbf_wire_type::length_delimited;
+    return field.many == Many::list && found == pbf_wire_type::length_delimited;
 }
 
 constexpr bool fits(const Field& field, pbf_wire_type found) noexcept {
@@ -370,7 +79,9 @@ public:
     // Errors: protozero::exception.
     void write_message(std::string_view bytes, Type type, int depth) {
         out_ += '{';
-        if (depth <= depth_max) { write_fields(bytes, schema[static_cast<std::size_t>(type)], depth); }
+        if (depth <= depth_max) {
+            write_fields(bytes, schema[static_cast<std::size_t>(type)], depth);
+        }
         out_ += '}';
     }
 
@@ -384,7 +95,7 @@ private:
             if (!is_first) { out_ += ','; }
             is_first = false;
             out_ += fields[i].key;
-            if (fields[i].many == list) {
+            if (fields[i].many == Many::list) {
                 write_list(fields[i], places[i], depth);
             } else {
                 write_single(fields[i], places[i], depth);
@@ -395,8 +106,9 @@ private:
     static void find_fields(
         std::string_view bytes, Fields fields, std::array<Place, fields_max>& places) {
         pbf_reader reader(bytes.data(), bytes.size());
-        std::size_t guess = 0; // Most encoders write fields by their numbers, so that few are looked at twice.
-        for (;;) {             // Bound: each turn takes a field off.
+        std::size_t guess =
+            0;     // Most encoders write fields by their numbers, so that few are looked at twice.
+        for (;;) { // Bound: each turn takes a field off.
             const char* const begin = reader.data().data();
             if (!reader.next()) { return; }
             const auto number = reader.tag();
@@ -405,10 +117,11 @@ private:
             while (guess > 0 && fields[guess].number > number) { --guess; }
             while (guess + 1 < fields.size() && fields[guess].number < number) { ++guess; }
             if (fields[guess].number != number || !fits(fields[guess], found)) { continue; }
-            if (fields[guess].many == oneof) { forget_siblings(fields, guess, places); }
+            if (fields[guess].many == Many::oneof) { forget_siblings(fields, guess, places); }
             auto& place = places[guess];
             // Of a number or a text the last alone; of lists and messages from the first on.
-            const bool replaces = fields[guess].many != list && fields[guess].kind != Kind::message;
+            const bool replaces =
+                fields[guess].many != Many::list && fields[guess].kind != Kind::message;
             if (place.count++ == 0 || replaces) { place.begin = begin; }
             place.end = reader.data().data();
         }
@@ -418,7 +131,7 @@ private:
     static void forget_siblings(
         Fields fields, std::size_t chosen, std::array<Place, fields_max>& places) {
         for (std::size_t i = 0; i < fields.size(); ++i) {
-            if (i != chosen && fields[i].many == oneof) { places[i].count = 0; }
+            if (i != chosen && fields[i].many == Many::oneof) { places[i].count = 0; }
         }
     }
 
@@ -546,7 +259,8 @@ private:
         } else if (std::isinf(value)) {
             out_ += value > 0 ? R"("Infinity")" : R"("-Infinity")";
         } else if (value == 0 && std::signbit(value)) {
-            out_ += "-0.0"; // Without a fraction, readers take it for an integer, which has no sign.
+            out_ +=
+                "-0.0"; // Without a fraction, readers take it for an integer, which has no sign.
         } else {
             fmt::format_to(std::back_inserter(out_), "{}", value); // The shortest that reads back.
         }
@@ -623,15 +337,8 @@ private:
 };
 
 Type request_type(Signal signal) noexcept {
-    switch (signal) {
-    case Signal::traces:
-        return Type::traces_data;
-    case Signal::metrics:
-        return Type::metrics_data;
-    case Signal::logs:
-        return Type::logs_data;
-    }
-    return Type::none;
+    if (signal == Signal::traces) { return Type::traces_data; }
+    return signal == Signal::metrics ? Type::metrics_data : Type::logs_data;
 }
 
 } // namespace
@@ -649,7 +356,9 @@ bool append_otlp_json(std::string& out, Signal signal, std::string_view body) {
 
 std::string otlp_json(const Batch& batch) {
     std::string out;
-    out.reserve(batch.body.size() * 5 / 2); // What spans grow to, so that most batches need no second allocation.
+    out.reserve(
+        batch.body.size() * 5 /
+        2); // What spans grow to, so that most batches need no second allocation.
     if (!append_otlp_json(out, batch.signal, batch.body)) { out.clear(); }
     return out;
 }
