@@ -11,6 +11,7 @@
 
 #include "otlp_json.hpp"
 
+#include "base64.hpp"
 #include "otlp_json_schema.hpp"
 
 #include <weft/runtime/ids.hpp>
@@ -19,7 +20,6 @@
 #include <fmt/format.h>
 #include <protozero/pbf_reader.hpp>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -317,19 +317,8 @@ private:
     }
 
     void write_base64(std::string_view bytes) {
-        constexpr char alphabet[] =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         out_ += '"';
-        for (std::size_t i = 0; i < bytes.size(); i += 3) {
-            const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-            std::uint32_t group = 0;
-            for (std::size_t j = 0; j < 3; ++j) {
-                group = (group << 8) | (j < count ? static_cast<std::uint8_t>(bytes[i + j]) : 0u);
-            }
-            for (std::size_t j = 0; j < 4; ++j) {
-                out_ += j <= count ? alphabet[(group >> (18 - 6 * j)) & 63] : '=';
-            }
-        }
+        append_base64(out_, bytes);
         out_ += '"';
     }
 
