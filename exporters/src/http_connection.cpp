@@ -1,14 +1,19 @@
 #include "http_connection.hpp"
 
+#include "tls_client.hpp"
+
 #include <weft/runtime/fork.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream_base.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/span_body.hpp>
@@ -26,8 +31,10 @@
 // One request at a time runs through these states. A watchdog timer can end each of them by closing
 // the socket:
 //
-//   idle ── post ──▶ [look up] ──▶ [connect] ──▶ [write] ──▶ [read] ──▶ idle, kept alive or closed
-//                      └── skipped if the socket is still open ──┘
+//   idle ── post ──▶ [look up] ─▶ [connect] ─▶ [tunnel] ─▶ [handshake] ─▶ [write] ─▶ [read] ─▶ idle or closed
+//                      └───── skipped if the connection is still good ─────┘
+//
+// [tunnel] is for TLS through a proxy, [handshake] for TLS.
 //
 // I1  While a request runs, the watchdog is armed, at the latest for its deadline; `watch` tells a
 //     late expiry from a current one.
@@ -35,6 +42,7 @@
 //     looked at before any other error.
 // I3  The request's coroutine holds the Impl, so destroying the HttpConnection closes the socket
 //     but frees nothing in use.
+// I4  `tls` is made by connect() and replaced by the next one, when no operation on it is left; closing leaves it.
 
 namespace weft::detail {
 namespace {
@@ -78,15 +86,17 @@ struct Lookup {
 bool is_peer_gone(error_code ec) noexcept {
     return ec == asio::error::eof || ec == asio::error::connection_reset ||
            ec == asio::error::broken_pipe || ec == asio::error::connection_aborted ||
-           ec == http::error::end_of_stream || ec == http::error::partial_message;
+           ec == asio::ssl::error::stream_truncated || ec == http::error::end_of_stream ||
+           ec == http::error::partial_message;
 }
 
 error_code as_weft_error(error_code ec) noexcept {
     if (ec == asio::error::operation_aborted) { return Errc::cancelled; }
     if (ec == asio::error::eof || ec == http::error::end_of_stream ||
-        ec == http::error::partial_message) {
+        ec == http::error::partial_message || ec == asio::ssl::error::stream_truncated) {
         return Errc::connection_closed;
     }
+    if (ec.category() == asio::error::get_ssl_category()) { return Errc::tls_failed; }
     if (ec == http::error::header_limit || ec == http::error::body_limit ||
         ec == http::error::buffer_overflow) {
         return Errc::response_too_large;
@@ -131,7 +141,10 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
 
     const std::shared_ptr<const HttpPeer> peer;
     tcp::socket socket;
-    OwnDescriptor own; // The socket's.
+    OwnDescriptor own;  // The socket's.
+    TlsContext context; // Of `tls`.
+    std::optional<TlsStream> tls;
+    std::string words;
     asio::steady_timer watchdog;
     beast::flat_buffer buffer;
     std::shared_ptr<Lookup> lookup; // Only while one is waited for.
@@ -146,9 +159,28 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
     static asio::awaitable<Result<HttpResponse>> run(Self self, HttpBody body, TimePoint until);
     static asio::awaitable<Result<HttpResponse>> post(Self self, HttpBody body);
     static asio::awaitable<error_code> connect(Self self);
+    static asio::awaitable<error_code> reach(Self self);
+    static asio::awaitable<error_code> tunnel(Self self);
+    static asio::awaitable<error_code> handshake(Self self);
     static asio::awaitable<Result<std::vector<tcp::endpoint>>> look_up(Self self);
-    static asio::awaitable<Result<HttpResponse>> exchange(Self self, HttpBody body);
-    static asio::awaitable<Result<HttpResponse>> read_answer(Self self);
+    template <class Stream>
+    static asio::awaitable<Result<HttpResponse>> exchange(Self self, Stream& stream, HttpBody body);
+    template <class Stream>
+    static asio::awaitable<Result<HttpResponse>> read_answer(Self self, Stream& stream);
+
+    [[nodiscard]] const std::string& first_host() const noexcept {
+        return peer->proxy ? peer->proxy->host : peer->host;
+    }
+    [[nodiscard]] std::uint16_t first_port() const noexcept {
+        return peer->proxy ? peer->proxy->port : peer->port;
+    }
+    // Whether the connection there is can carry another request.
+    [[nodiscard]] bool is_good() {
+        if (!socket.is_open() || is_stale(socket)) { return false; }
+        if (!peer->tls) { return true; }
+        const auto wanted = peer->tls->context(std::chrono::steady_clock::now());
+        return wanted == context;
+    }
 
     void arm(TimePoint when) {
         watchdog.expires_at(when);
@@ -188,9 +220,10 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
     }
 
     // Why an operation failed: our own doing first (I2), then what the system said.
-    [[nodiscard]] error_code reason(error_code ec) const noexcept {
+    [[nodiscard]] error_code reason(error_code ec) {
         if (aborted) { return Errc::cancelled; }
         if (expired) { return Errc::timed_out; }
+        if (words.empty()) { words = tls_words(ec); }
         return as_weft_error(ec);
     }
 };
@@ -202,6 +235,7 @@ public:
     Running(Self self, asio::cancellation_slot slot, TimePoint until) : self_(std::move(self)) {
         self_->running = true;
         self_->finished = self_->expired = self_->aborted = false;
+        self_->words.clear();
         self_->deadline = until;
         self_->arm(until);
         if (slot.is_connected()) {
@@ -227,15 +261,15 @@ private:
 
 asio::awaitable<Result<std::vector<tcp::endpoint>>> HttpConnection::Impl::look_up(Self self) {
     error_code not_numeric;
-    const auto address = asio::ip::make_address(self->peer->host, not_numeric);
+    const auto address = asio::ip::make_address(self->first_host(), not_numeric);
     if (!not_numeric) {
-        co_return std::vector<tcp::endpoint>(1, tcp::endpoint(address, self->peer->port));
+        co_return std::vector<tcp::endpoint>(1, tcp::endpoint(address, self->first_port()));
     }
 
     const auto lookup = std::make_shared<Lookup>(self->socket.get_executor());
     self->lookup = lookup;
     lookup->resolver.async_resolve(
-        self->peer->host, std::to_string(self->peer->port),
+        self->first_host(), std::to_string(self->first_port()),
         [lookup](error_code ec, const tcp::resolver::results_type& results) {
             lookup->finished = true;
             lookup->error = ec;
@@ -257,8 +291,7 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> HttpConnection::Impl::look_u
 
 // Tries each address in turn. Each gets an equal share of the time left, so that one black hole
 // does not use it all up.
-asio::awaitable<error_code> HttpConnection::Impl::connect(Self self) {
-    self->close_socket();
+asio::awaitable<error_code> HttpConnection::Impl::reach(Self self) {
     const auto endpoints = co_await look_up(self);
     if (!endpoints) { co_return endpoints.error(); }
     error_code last = asio::error::host_not_found;
@@ -285,14 +318,102 @@ asio::awaitable<error_code> HttpConnection::Impl::connect(Self self) {
     co_return self->reason(last);
 }
 
-asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::read_answer(Self self) {
+asio::awaitable<error_code> HttpConnection::Impl::connect(Self self) {
+    self->close_socket();
+    self->tls.reset();
+    self->words.clear();
+    const auto& peer = *self->peer;
+    if (peer.tls) {
+        self->context = peer.tls->context(std::chrono::steady_clock::now());
+        if (!self->context) {
+            self->words = peer.tls->problem();
+            co_return Errc::tls_files_unusable;
+        }
+    }
+    if (const auto ec = co_await reach(self); ec) {
+        const bool is_ours = self->aborted || self->expired;
+        if (peer.proxy && !is_ours) {
+            self->words = "proxy " + peer.proxy->text_for_messages() + ": " + ec.message();
+        }
+        co_return ec;
+    }
+    if (!peer.tls) { co_return error_code(); }
+    if (peer.proxy) {
+        if (const auto ec = co_await tunnel(self); ec) { co_return ec; }
+    }
+    co_return co_await handshake(self);
+}
+
+// Asks the proxy for a connection to the peer. Source: RFC 9110, "CONNECT".
+asio::awaitable<error_code> HttpConnection::Impl::tunnel(Self self) {
+    const auto& proxy = *self->peer->proxy;
+    const bool is_ipv6 = self->peer->host.find(':') != std::string::npos;
+    const auto host = is_ipv6 ? "[" + self->peer->host + "]" : self->peer->host;
+    const auto authority = host + ":" + std::to_string(self->peer->port);
+    http::request<http::empty_body> request(http::verb::connect, authority, 11);
+    request.set(http::field::host, authority);
+    if (!proxy.authorization.empty()) {
+        request.set(http::field::proxy_authorization, proxy.authorization);
+    }
+    const auto [write_error, written] =
+        co_await http::async_write(self->socket, request, use_tuple);
+    if (write_error) { co_return self->reason(write_error); }
+    int status = 0;
+    for (int i = 0; i < interim_responses_max && status < 200; ++i) {
+        http::response_parser<http::empty_body> parser;
+        parser.header_limit(header_bytes_max);
+        parser.skip(
+            true); // What follows a success is the tunnel, what follows a refusal is not read.
+        const auto [ec, size] =
+            co_await http::async_read_header(self->socket, self->buffer, parser, use_tuple);
+        if (ec) {
+            if (!self->aborted && !self->expired) {
+                self->words = "proxy " + proxy.text_for_messages() + ": " +
+                              as_weft_error(ec).message() + ", asked to connect to " + authority;
+            }
+            co_return self->reason(ec);
+        }
+        status = static_cast<int>(parser.get().result_int());
+    }
+    if (status < 200 || status > 299) {
+        self->words = proxy_words(proxy, status);
+        self->close_socket();
+        co_return Errc::proxy_refused;
+    }
+    // A server says nothing before it is spoken to.
+    if (self->buffer.size() != 0) { co_return Errc::response_malformed; }
+    co_return error_code();
+}
+
+asio::awaitable<error_code> HttpConnection::Impl::handshake(Self self) {
+    self->tls.emplace(self->socket, *self->context);
+    if (const auto ec = prepare(*self->tls, self->peer->host, &self->words); ec) {
+        co_return self->reason(ec);
+    }
+    const auto [ec] =
+        co_await self->tls->async_handshake(asio::ssl::stream_base::client, use_tuple);
+    if (!ec && self->socket.is_open()) { co_return error_code(); }
+    const bool is_refused = !self->words.empty();
+    auto reason = self->reason(ec ? ec : asio::error::operation_aborted);
+    self->close_socket();
+    if (reason == Errc::timed_out) {
+        self->words = "timed out in the TLS handshake";
+    } else if (reason == Errc::tls_failed && is_refused) {
+        reason = Errc::certificate_refused;
+    } else if (is_peer_gone(ec)) {
+        self->words = "the server hung up in the TLS handshake; is it an http endpoint?";
+    }
+    co_return reason;
+}
+
+template <class Stream>
+asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::read_answer(Self self, Stream& stream) {
     std::optional<Parser> parser;
     for (int i = 0; i < interim_responses_max; ++i) {
         parser.emplace();
         parser->header_limit(header_bytes_max);
         parser->body_limit(self->peer->response_bytes_max);
-        const auto [ec, size] =
-            co_await http::async_read(self->socket, self->buffer, *parser, use_tuple);
+        const auto [ec, size] = co_await http::async_read(stream, self->buffer, *parser, use_tuple);
         self->answer_begun = self->answer_begun || parser->got_some() || self->buffer.size() != 0;
         if (ec) { co_return self->reason(ec); }
         if (parser->get().result_int() >= 200) { break; }
@@ -311,28 +432,36 @@ asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::read_answer(Self sel
     co_return response;
 }
 
-asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::exchange(Self self, HttpBody body) {
+// Lifetime: the stream is the Impl's.
+template <class Stream>
+asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::exchange(
+    Self self, Stream& stream, HttpBody body) {
     self->answer_begun = false;
     Request request = make_request(*self->peer, body);
-    const auto [write_error, written] =
-        co_await http::async_write(self->socket, request, use_tuple);
+    const auto [write_error, written] = co_await http::async_write(stream, request, use_tuple);
     // A receiver may answer (413, 429) and hang up before it has read the whole body: the answer is
     // still there to read.
     if (write_error && !is_peer_gone(write_error)) { co_return self->reason(write_error); }
-    auto answer = co_await read_answer(self);
+    auto answer = co_await read_answer(self, stream);
     if (!write_error) { co_return answer; }
     self->close_socket();
-    if (!answer) { co_return self->reason(write_error); }
+    // With TLS 1.3 a server refuses our certificate only now, and its reason is worth more than the broken pipe.
+    if (!answer && answer.error() != Errc::tls_failed) { co_return self->reason(write_error); }
     co_return answer;
 }
 
 asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::post(Self self, HttpBody body) {
-    bool reused = self->socket.is_open() && !is_stale(self->socket);
+    bool reused = self->is_good();
     for (;;) { // Two rounds at most: the second is on a connection just made.
         if (!reused) {
             if (const auto ec = co_await connect(self); ec) { co_return ec; }
         }
-        auto answer = co_await exchange(self, body);
+        Result<HttpResponse> answer = Errc::cancelled;
+        if (self->tls) {
+            answer = co_await exchange(self, *self->tls, body);
+        } else {
+            answer = co_await exchange(self, self->socket, body);
+        }
         if (answer) { co_return answer; }
         self->close_socket();
         const bool hung_up =
@@ -358,6 +487,15 @@ asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::run(
     co_return std::move(answer);
 }
 
+std::string proxy_words(const Proxy& proxy, int status) {
+    std::string text =
+        "the proxy " + proxy.text_for_messages() + " refuses with http_" + std::to_string(status);
+    if (status != 407) { return text; }
+    return text + (proxy.authorization.empty()
+                       ? ": it wants a user and a password, which its URL can hold"
+                       : ": the user or the password in its URL is not right");
+}
+
 HttpConnection::HttpConnection(asio::any_io_executor executor, std::shared_ptr<const HttpPeer> peer)
     : impl_(std::make_shared<Impl>(executor, std::move(peer))) {}
 
@@ -372,6 +510,8 @@ void HttpConnection::limit_deadline(TimePoint deadline) {
     impl_->deadline = deadline;
     if (deadline < impl_->watchdog.expiry()) { impl_->arm(deadline); }
 }
+
+const std::string& HttpConnection::words() const noexcept { return impl_->words; }
 
 void HttpConnection::close() noexcept { impl_->abort(); }
 

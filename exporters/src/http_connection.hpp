@@ -1,5 +1,6 @@
 #pragma once
 #include <weft/exporters/header_list.hpp>
+#include <weft/exporters/proxy.hpp>
 #include <weft/runtime/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,16 +19,23 @@ namespace weft::detail {
 
 namespace asio = boost::asio;
 
+class TlsClient;
+
 /// Where requests go and what all of them carry.
 struct HttpPeer {
     std::string host; ///< Name or address to connect to; IPv6 without brackets.
     std::uint16_t port = 80;
-    std::string host_header; ///< Value of the Host header.
-    std::string target = "/";
+    std::string host_header;  ///< Value of the Host header.
+    std::string target = "/"; ///< An absolute URL if a proxy is asked without TLS.
     /// Sent with each request, already checked. Not Host or Content-Length.
     std::vector<HeaderField> headers;
     std::size_t response_bytes_max = 4 * 1024 * 1024; ///< Cap on a response body.
+    std::shared_ptr<TlsClient> tls;                   ///< Null: without TLS.
+    std::optional<Proxy> proxy;                       ///< With TLS, through a tunnel that it makes.
 };
+
+/// What a proxy's refusal means, and what may be done about it.
+[[nodiscard]] std::string proxy_words(const Proxy& proxy, int status);
 
 /// Lifetime: the views must outlive the request; nothing is copied.
 struct HttpBody {
@@ -42,7 +51,7 @@ struct HttpResponse {
 };
 
 /// One HTTP/1.1 connection, kept alive between requests and made anew, with a fresh name lookup,
-/// when it is not there. A TLS stream will take the socket's place behind this class.
+/// when it is not there; with TLS also when the certificates of HttpPeer::tls have changed.
 /// Threads: one at a time, on the executor given, which must not run two handlers at once (a strand
 /// or a one-thread loop).
 /// Lifetime: may be destroyed while a request is running; the request then ends as cancelled.
@@ -55,20 +64,23 @@ public:
     HttpConnection(const HttpConnection&) = delete;
     HttpConnection& operator=(const HttpConnection&) = delete;
 
-    /// Sends one POST and reads the whole answer: lookup, connect, write and read under one
+    /// Sends one POST and reads the whole answer: lookup, connect, proxy, TLS handshake, write and read under one
     /// deadline. One at a time. If a reused connection turns out closed before a byte of the answer
     /// came, a fresh one is tried once at once. Answers 1xx are skipped. Network failures leave the
     /// connection closed. Ends at once on Asio cancellation.
     /// Errors: Errc::timed_out; Errc::cancelled; Errc::connection_closed: the peer hung up before a
     /// whole answer; Errc::response_too_large: header over 16 KiB or body over the cap;
-    /// Errc::response_malformed: not HTTP; or the system's own code (refused, reset, host not
-    /// found).
+    /// Errc::response_malformed: not HTTP; Errc::certificate_refused, Errc::tls_failed, Errc::tls_files_unusable,
+    /// Errc::proxy_refused; or the system's own code (refused, reset, host not found). words() may know more.
     [[nodiscard]] asio::awaitable<Result<HttpResponse>> post(HttpBody body, TimePoint deadline);
+
+    /// Why the last request failed, in words: more than its error's message says. Empty: that is all.
+    [[nodiscard]] const std::string& words() const noexcept;
 
     /// Brings the deadline of a running request forward; never puts it off.
     void limit_deadline(TimePoint deadline);
 
-    /// Closes the connection. A running request ends with Errc::cancelled.
+    /// Closes the connection, at once: TLS says no goodbye. A running request ends with Errc::cancelled.
     void close() noexcept;
 
     [[nodiscard]] bool is_open() const noexcept;

@@ -1,6 +1,8 @@
-#include "export_response.hpp"
+#include "circuit_breaker.hpp"
 #include "http_connection.hpp"
-#include "retry_after.hpp"
+#include "judgement.hpp"
+#include "otlp_lane.hpp"
+#include "request_splitter.hpp"
 
 #include <weft/exporters/otlp_http.hpp>
 
@@ -13,15 +15,16 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <list>
 #include <utility>
 
 // A batch on its way:
 //
-//   send ──▶ [wait for a lane] ──▶ encode ──▶ [parked?] ──▶ attempt ──▶ accepted, or dropped
-//                                                ▲             │
-//                                                └── [wait] ◀──┘ may be retried
+//   send ──▶ [wait for a lane] ──▶ encode ──▶ [parked? circuit open?] ──▶ attempt ──▶ accepted, or dropped
+//                                   │            ▲                          │
+//                     split if too large         └────────── [wait] ◀───────┘ may be retried
 //
 // I1  Everything below runs on one strand, so State needs no lock. Only request_stop() comes from
 //     outside: it posts.
@@ -38,10 +41,13 @@
 namespace weft {
 namespace {
 
-using detail::HttpConnection;
+using detail::body_of;
+using detail::CircuitBreaker;
+using detail::encode;
+using detail::Encoded;
 using detail::HttpPeer;
-using detail::HttpResponse;
-using otlp::ExportVerdict;
+using detail::Judgement;
+using detail::Lane;
 using std::chrono::milliseconds;
 using TimePoint = OtlpHttpSink::TimePoint;
 using Duration = TimePoint::duration;
@@ -49,7 +55,8 @@ using BatchPtr = std::shared_ptr<const Batch>;
 
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr milliseconds longest_timeout = std::chrono::hours(24);
-constexpr std::size_t idle_output_bytes_max = 1u << 20;
+constexpr int splits_max =
+    4; // Of one batch, one in another: JSON is not larger than its Protobuf by one ratio throughout.
 
 TimePoint now() noexcept { return std::chrono::steady_clock::now(); }
 
@@ -59,114 +66,27 @@ bool is_set(const asio::cancellation_state& cancellation) noexcept {
     return cancellation.cancelled() != asio::cancellation_type::none;
 }
 
-// Room for one request in flight: a connection, and compressors with their memory.
-struct Lane {
-    Lane(
-        const asio::any_io_executor& executor, std::shared_ptr<const HttpPeer> peer,
-        Compression compression, int level)
-        : connection(executor, std::move(peer)), preferred(compression, level),
-          fallback(Compression::gzip, default_level(Compression::gzip)) {}
+// What became of a batch that is sent in parts.
+class Parts {
+public:
+    void add(SendOutcome part) {
+        if (part.dropped > most_dropped_) {
+            most_dropped_ = part.dropped;
+            sum_.reason = part.reason;
+        }
+        sum_.exported += part.exported;
+        sum_.rejected += part.rejected;
+        sum_.dropped += part.dropped;
+        sum_.attempts += part.attempts;
+        sum_.status = part.status != 0 ? part.status : sum_.status;
+        if (!part.detail.empty()) { sum_.detail = std::move(part.detail); }
+    }
+    [[nodiscard]] SendOutcome sum() && { return std::move(sum_); }
 
-    HttpConnection connection;
-    Compressor preferred;
-    Compressor fallback; // After a refusal of zstd; holds no memory before.
+private:
+    SendOutcome sum_;
+    std::uint64_t most_dropped_ = 0;
 };
-
-// A body ready to go. Lifetime: a view into the batch or into its lane's compressor.
-struct Encoded {
-    std::string_view bytes;
-    Compression compression = Compression::none;
-};
-
-// If there is no memory to compress, or nothing to gain, the body goes as it is.
-Encoded encode(Compressor& compressor, std::string_view body) noexcept {
-    const auto compressed = compressor.compress(body);
-    if (!compressed || compressed->size() >= body.size()) { return {body, Compression::none}; }
-    return {*compressed, compressor.compression()};
-}
-
-// What one attempt means for the batch.
-struct Judgement {
-    enum class Kind : std::uint8_t { accepted, encoding_refused, retry, final };
-
-    Kind kind = Kind::final;
-    DropReason reason = DropReason::none; // With `final`.
-    std::uint64_t rejected = 0;           // With `accepted`.
-    bool understood = true;               // With `accepted`: the body was an OTLP response.
-    int status = 0;
-    std::string words;
-    std::chrono::seconds retry_after{0}; // With `retry`; 0: none.
-};
-
-Judgement judge_failure(const boost::system::error_code& error) {
-    Judgement judgement;
-    judgement.words = error.message();
-    if (error == Errc::response_too_large) {
-        judgement.reason = DropReason::response_too_large;
-    } else if (error == Errc::cancelled) {
-        judgement.reason = DropReason::shutdown;
-    } else {
-        judgement.kind = Judgement::Kind::retry;
-    }
-    return judgement;
-}
-
-// What an answer says that no OTLP endpoint gives.
-std::string remedy_for(int status, Signal signal) {
-    const bool elsewhere = status >= 300 && status <= 399;
-    if (status != 404 && !elsewhere) { return {}; }
-    std::string upper(name(signal));
-    for (char& c : upper) { c = static_cast<char>(c - 'a' + 'A'); }
-    return "; is this an OTLP/HTTP endpoint? /v1/" + std::string(name(signal)) +
-           " is appended to OTEL_EXPORTER_OTLP_ENDPOINT, but not to OTEL_EXPORTER_OTLP_" + upper +
-           "_ENDPOINT";
-}
-
-Judgement judge(const Result<HttpResponse>& response, Compression compression) {
-    if (!response) { return judge_failure(response.error()); }
-    const auto retry_after =
-        detail::parse_retry_after(response->retry_after, std::chrono::system_clock::now());
-    auto answer =
-        otlp::classify({response->status, response->content_type, response->body, retry_after});
-    Judgement judgement;
-    judgement.status = response->status;
-    judgement.words = std::move(answer.message);
-    if (answer.verdict == ExportVerdict::success || answer.verdict == ExportVerdict::partial) {
-        judgement.kind = Judgement::Kind::accepted;
-        judgement.rejected = answer.rejected;
-        judgement.understood = answer.body_understood;
-        return judgement;
-    }
-    const std::string code = "http_" + std::to_string(response->status);
-    judgement.words = judgement.words.empty() ? code : code + ": " + judgement.words;
-    if (answer.verdict == ExportVerdict::retryable) {
-        judgement.kind = Judgement::Kind::retry;
-        judgement.retry_after = answer.retry_after.value_or(std::chrono::seconds(0));
-        return judgement;
-    }
-    const bool perhaps_encoding = response->status == 400 || response->status == 415;
-    if (compression == Compression::zstd && perhaps_encoding) {
-        judgement.kind = Judgement::Kind::encoding_refused;
-    }
-    judgement.reason = DropReason::rejected_by_status;
-    return judgement;
-}
-
-std::shared_ptr<const HttpPeer> make_peer(const OtlpHttpOptions& options) {
-    auto peer = std::make_shared<HttpPeer>();
-    peer->host = options.url.host;
-    peer->port = options.url.port;
-    peer->host_header = options.url.host_header();
-    peer->target = options.url.target;
-    peer->response_bytes_max = options.response_bytes_max;
-    peer->headers = {
-        {"User-Agent", "weft/" WEFT_VERSION " OTel-OTLP-Exporter-Cpp/" WEFT_VERSION},
-        {"Content-Type", "application/x-protobuf"}};
-    // The connection sets fields in order and ignores case, so a User-Agent of the user's replaces
-    // ours.
-    peer->headers.insert(peer->headers.end(), options.headers.begin(), options.headers.end());
-    return peer;
-}
 
 } // namespace
 
@@ -174,11 +94,19 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     using Ptr = std::shared_ptr<State>;
     class Sending;
     class Lease;
+    class Admission;
     struct Delivery;
+    // Whether an attempt may be made.
+    struct Turn {
+        enum class Kind : std::uint8_t { granted, stopped, exhausted };
+        Kind kind = Kind::stopped;
+        CircuitBreaker::Entry entry = CircuitBreaker::Entry::refused; // With `granted`.
+    };
 
     State(asio::any_io_executor executor, OtlpHttpOptions given, Diagnostics& to)
         : strand(asio::make_strand(std::move(executor))), options(std::move(given)), log(to),
-          peer(make_peer(options)), where(options.url.text_for_messages()) {
+          peer(detail::make_peer(options, to)), where(options.url.text_for_messages()),
+          breaker(options.breaker_failures, options.retry) {
         idle.reserve(options.connections);
         busy.reserve(options.connections);
     }
@@ -188,6 +116,10 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     Diagnostics& log;
     const std::shared_ptr<const HttpPeer> peer;
     const std::string where;
+    CircuitBreaker breaker;
+    // Both for OtlpHttpSink::state(), from any thread: the breaker's, and parked_until.
+    std::atomic<bool> is_circuit_open{false};
+    std::atomic<TimePoint::rep> parked_until_ticks{TimePoint::min().time_since_epoch().count()};
     std::vector<std::unique_ptr<Lane>> idle;
     std::vector<Lane*> busy;
     std::list<asio::steady_timer*> waits;
@@ -196,19 +128,27 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     std::size_t sending = 0;
     bool zstd_refused = false;
     std::optional<TimePoint>
-        failing_since; // Set while the last answer, or the lack of one, was a failure.
+        failing_since;         // Set while the last answer, or the lack of one, was a failure.
+    std::string failure_words; // Of the last failure of any batch.
 
     static asio::awaitable<SendOutcome> send(Ptr self, BatchPtr batch);
     static asio::awaitable<SendOutcome> deliver(Ptr self, BatchPtr batch);
     static asio::awaitable<bool> wait_for_turn(Ptr self, asio::cancellation_state cancellation);
-    static asio::awaitable<bool> wait_while_parked(Ptr self, Delivery& delivery);
+    static asio::awaitable<SendOutcome> deliver_parts(
+        Ptr self, BatchPtr batch, Lane& lane, asio::cancellation_state cancellation, int splits);
+    static asio::awaitable<SendOutcome> deliver_whole(
+        Ptr self, BatchPtr batch, std::string_view body, Lane& lane,
+        asio::cancellation_state cancellation);
+    static asio::awaitable<Turn> wait_for_attempt(Ptr self, Delivery& delivery);
     static asio::awaitable<bool> wait_to_retry(Ptr self, Delivery& delivery, Judgement judgement);
-    static asio::awaitable<Judgement> attempt(Ptr self, Delivery& delivery);
+    static asio::awaitable<Judgement> attempt(
+        Ptr self, Delivery& delivery, CircuitBreaker::Entry entry);
     static asio::awaitable<void> sleep_until(Ptr self, TimePoint until);
     static asio::awaitable<void> stop(Ptr self, TimePoint deadline);
     static asio::awaitable<void> stop_from_outside(Ptr self, TimePoint deadline);
 
     void begin_stop(TimePoint deadline);
+    void park(TimePoint until) noexcept;
     void wake_all() noexcept;
     [[nodiscard]] bool is_stop_over() const noexcept {
         return stop_deadline && now() >= *stop_deadline;
@@ -255,8 +195,7 @@ public:
     Lease& operator=(const Lease&) = delete;
     ~Lease() {
         std::erase(state_->busy, lane_.get());
-        lane_->preferred.trim(idle_output_bytes_max);
-        lane_->fallback.trim(idle_output_bytes_max);
+        lane_->trim();
         // Does not allocate: capacity was reserved for every lane there can be.
         state_->idle.push_back(std::move(lane_));
         state_->wake_all();
@@ -269,9 +208,49 @@ private:
     std::unique_ptr<Lane> lane_;
 };
 
+// What the circuit breaker let through. It is told how that ended, by the end of this object at the latest.
+class OtlpHttpSink::State::Admission {
+public:
+    Admission(Ptr state, CircuitBreaker::Entry entry) : state_(std::move(state)), entry_(entry) {}
+    Admission(const Admission&) = delete;
+    Admission& operator=(const Admission&) = delete;
+    ~Admission() {
+        if (is_told_) { return; }
+        state_->breaker.abandoned(entry_);
+        state_->wake_all();
+    }
+
+    void succeeded() { settle(state_->breaker.succeeded()); }
+
+    void failed(const Batch& batch) {
+        const bool opened = state_->breaker.failed(entry_, now());
+        if (opened) {
+            state_->log.report(DiagnosticLevel::warning, key("circuit_open", batch), [&] {
+                return state_->prefix(batch) + std::to_string(state_->breaker.failures()) +
+                       " failures in a row, from now on one request at a time asks whether it "
+                       "works again";
+            });
+        }
+        settle(opened);
+    }
+
+private:
+    void settle(bool has_changed) {
+        is_told_ = true;
+        // Relaxed: as in park().
+        state_->is_circuit_open.store(state_->breaker.is_open(), std::memory_order_relaxed);
+        if (has_changed || entry_ == CircuitBreaker::Entry::probe) { state_->wake_all(); }
+    }
+
+    const Ptr state_;
+    const CircuitBreaker::Entry entry_;
+    bool is_told_ = false;
+};
+
 struct OtlpHttpSink::State::Delivery {
     const BatchPtr batch;
     Lane& lane;
+    const std::string_view body; // Before compression.
     const asio::cancellation_state cancellation;
     Encoded encoded;
     Backoff backoff;
@@ -302,33 +281,93 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
     const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
     const Sending counted(self);
     if (batch->records == 0) { co_return SendOutcome(); }
-    if (batch->body.size() > self->options.request_bytes_max) {
-        co_return self->dropped(
-            *batch, DropReason::request_too_large, std::to_string(batch->body.size()) + " bytes");
-    }
     if (!co_await wait_for_turn(self, cancellation)) {
         co_return self->dropped(*batch, DropReason::shutdown, "not sent");
     }
 
     const Lease lease(self);
     Lane& lane = lease.lane();
+    const auto body = body_of(*batch, self->options.encoding, lane);
+    if (body.empty()) { co_return self->dropped(*batch, DropReason::encode_failed, {}); }
+    if (body.size() > self->options.request_bytes_max) {
+        co_return co_await deliver_parts(self, batch, lane, cancellation, 1);
+    }
+    co_return co_await deliver_whole(self, batch, body, lane, cancellation);
+}
+
+// A batch that is too large for one request, in several, one after another.
+// Lifetime: the lane is the caller's, who awaits in the same expression; here and below.
+asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_parts(
+    Ptr self, BatchPtr batch, Lane& lane, asio::cancellation_state cancellation, int splits) {
+    const auto cap = self->options.request_bytes_max;
+    auto limit = cap;
+    if (self->options.encoding == OtlpEncoding::json) {
+        // What of Protobuf becomes about so much JSON, with something to spare.
+        const auto ratio =
+            static_cast<double>(batch->body.size()) / static_cast<double>(lane.json.size());
+        limit = static_cast<std::size_t>(static_cast<double>(cap) * ratio * 0.9);
+    }
+    const auto split = detail::split_batch(*batch, limit);
+    if (!split) {
+        co_return self->dropped(
+            *batch, DropReason::request_too_large, std::to_string(batch->body.size()) + " bytes");
+    }
+    Parts parts;
+    if (split->too_large != 0) {
+        parts.add(self->dropped(
+            Batch{batch->signal, split->too_large, {}}, DropReason::record_too_large,
+            "a record over request_bytes_max, " + std::to_string(cap) + " bytes"));
+    }
+    if (split->shortened != 0) {
+        self->log.report(DiagnosticLevel::warning, key("shortened", *batch), [&] {
+            return self->prefix(*batch) + std::to_string(split->shortened) +
+                   " records with values cut, for alone they are over request_bytes_max, " +
+                   std::to_string(cap) + " bytes";
+        });
+    }
+    for (const auto& part : split->parts) {
+        SendOutcome outcome;
+        try { // What one part meets with must not count for those that have been sent.
+            const auto body = body_of(*part, self->options.encoding, lane);
+            if (body.size() > cap && splits < splits_max) {
+                outcome = co_await deliver_parts(self, part, lane, cancellation, splits + 1);
+            } else if (body.size() > cap || body.empty()) {
+                outcome = self->dropped(*part, DropReason::request_too_large, "as JSON");
+            } else {
+                outcome = co_await deliver_whole(self, part, body, lane, cancellation);
+            }
+        } catch (const std::exception&) {
+            outcome = self->dropped(*part, DropReason::internal_error, {});
+        }
+        parts.add(std::move(outcome));
+    }
+    co_return std::move(parts).sum();
+}
+
+asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_whole(
+    Ptr self, BatchPtr batch, std::string_view body, Lane& lane,
+    asio::cancellation_state cancellation) {
     auto& compressor = self->zstd_refused ? lane.fallback : lane.preferred;
     Delivery delivery{
-        batch, lane, cancellation, encode(compressor, batch->body), Backoff(self->options.retry),
+        batch, lane, body, cancellation, encode(compressor, body), Backoff(self->options.retry),
         now()};
     for (;;) { // Bound: RetryPolicy::max_elapsed, not counting what a Retry-After asked for, and
                // any stop.
-        if (!co_await wait_while_parked(self, delivery)) {
+        const auto turn = co_await wait_for_attempt(self, delivery);
+        if (turn.kind == Turn::Kind::stopped) {
             co_return self->given_up(delivery, DropReason::shutdown);
         }
-        auto judgement = co_await attempt(self, delivery);
+        if (turn.kind == Turn::Kind::exhausted) {
+            co_return self->given_up(delivery, DropReason::retry_exhausted);
+        }
+        auto judgement = co_await attempt(self, delivery, turn.entry);
         switch (judgement.kind) {
         case Judgement::Kind::accepted:
             co_return self->accepted(delivery, judgement);
         case Judgement::Kind::final:
             co_return self->given_up(delivery, judgement.reason);
         case Judgement::Kind::encoding_refused:
-            delivery.encoded = encode(lane.fallback, batch->body);
+            delivery.encoded = encode(lane.fallback, body);
             delivery.fell_back = true;
             break;
         case Judgement::Kind::retry:
@@ -351,19 +390,39 @@ asio::awaitable<bool> OtlpHttpSink::State::wait_for_turn(
     co_return true;
 }
 
-// True when an attempt may be made.
+// Waits until the destination is neither parked nor left to another's probe.
 // Lifetime: `delivery` is the caller's, who awaits in the same expression; here and below.
-asio::awaitable<bool> OtlpHttpSink::State::wait_while_parked(Ptr self, Delivery& delivery) {
-    const auto began = now();
-    while (now() < self->parked_until) {
-        if (self->stop_deadline || is_set(delivery.cancellation)) { co_return false; }
-        co_await sleep_until(self, self->parked_until);
+asio::awaitable<OtlpHttpSink::State::Turn> OtlpHttpSink::State::wait_for_attempt(
+    Ptr self, Delivery& delivery) {
+    using Entry = CircuitBreaker::Entry;
+    for (;;) { // Bound: the end of the parking, then RetryPolicy::max_elapsed, and any stop.
+        const auto began = now();
+        if (self->is_stop_over() || is_set(delivery.cancellation)) { co_return Turn{}; }
+        if (began < self->parked_until) {
+            if (self->stop_deadline) { co_return Turn{}; }
+            co_await sleep_until(self, self->parked_until);
+            delivery.parked += now() - began;
+            continue;
+        }
+        const bool is_stopping = self->stop_deadline.has_value();
+        if (is_stopping && self->breaker.is_open() && delivery.attempts != 0) { co_return Turn{}; }
+        // A batch that has but one attempt makes it, open or not.
+        const bool has_one = is_stopping || self->options.retry.max_elapsed == milliseconds(0);
+        const auto entry = has_one ? Entry::attempt : self->breaker.enter(began);
+        if (entry != Entry::refused) { co_return Turn{Turn::Kind::granted, entry}; }
+        const auto limit = delivery.started + delivery.parked + self->options.retry.max_elapsed;
+        const auto next = self->breaker.next_probe_at();
+        if (began >= limit || (next != TimePoint::max() && next > limit)) {
+            if (delivery.words.empty()) { delivery.words = self->failure_words; }
+            co_return Turn{Turn::Kind::exhausted};
+        }
+        co_await sleep_until(self, std::min(next, limit));
     }
-    delivery.parked += now() - began;
-    co_return !self->is_stop_over() && !is_set(delivery.cancellation);
 }
 
-asio::awaitable<Judgement> OtlpHttpSink::State::attempt(Ptr self, Delivery& delivery) {
+asio::awaitable<Judgement> OtlpHttpSink::State::attempt(
+    Ptr self, Delivery& delivery, CircuitBreaker::Entry entry) {
+    Admission admission(self, entry);
     const auto began = now();
     const auto timeout =
         self->options.timeout > milliseconds(0) ? self->options.timeout : longest_timeout;
@@ -374,11 +433,18 @@ asio::awaitable<Judgement> OtlpHttpSink::State::attempt(Ptr self, Delivery& deli
         encoded.bytes, plain ? std::string_view() : name(encoded.compression)};
     ++delivery.attempts;
     const auto response = co_await delivery.lane.connection.post(body, deadline);
-    auto judgement = judge(response, encoded.compression);
+    const bool proxy_answers = self->peer->proxy && !self->peer->tls;
+    auto judgement = detail::judge(
+        response, delivery.lane.connection.words(), encoded.compression,
+        proxy_answers ? &*self->peer->proxy : nullptr);
     delivery.status = judgement.status != 0 ? judgement.status : delivery.status;
     delivery.words = judgement.words;
-    if (judgement.kind == Judgement::Kind::retry && !self->failing_since) {
-        self->failing_since = began;
+    if (judgement.kind == Judgement::Kind::retry) {
+        if (!self->failing_since) { self->failing_since = began; }
+        self->failure_words = judgement.words;
+        admission.failed(*delivery.batch);
+    } else if (judgement.reason != DropReason::shutdown) {
+        admission.succeeded(); // Somebody is there, whatever is thought of the batch.
     }
     co_return judgement;
 }
@@ -388,21 +454,27 @@ asio::awaitable<bool> OtlpHttpSink::State::wait_to_retry(
     Ptr self, Delivery& delivery, Judgement judgement) {
     const auto& retry = self->options.retry;
     if (self->stop_deadline || retry.max_elapsed == milliseconds(0)) { co_return false; }
+    const auto report = [&](const auto& then) {
+        self->log.report(DiagnosticLevel::warning, self->key("retry", *delivery.batch), [&] {
+            return self->prefix(*delivery.batch) + "attempt " + std::to_string(delivery.attempts) +
+                   " failed (" + delivery.words + "), " + then();
+        });
+    };
     const bool told_when = judgement.retry_after > std::chrono::seconds(0);
+    if (!told_when && self->breaker.is_open()) { // The waits are the circuit's.
+        report([] { return std::string("trying again when it is this batch's turn"); });
+        co_return true;
+    }
     const auto wait =
         told_when ? delivery.backoff.at_least(judgement.retry_after) : delivery.backoff.next();
     if (!told_when && now() - delivery.started - delivery.parked + wait > retry.max_elapsed) {
         co_return false;
     }
-    self->log.report(DiagnosticLevel::warning, self->key("retry", *delivery.batch), [&] {
-        return self->prefix(*delivery.batch) + "attempt " + std::to_string(delivery.attempts) +
-               " failed (" + delivery.words + "), trying again in " + std::to_string(wait.count()) +
-               " ms";
-    });
+    report([&] { return "trying again in " + std::to_string(wait.count()) + " ms"; });
     const auto until = now() + wait;
     if (told_when) {
         // Parked for every batch; this one goes on waiting where the others do.
-        self->parked_until = std::max(self->parked_until, until);
+        self->park(until);
         delivery.backoff.reset();
         co_return true;
     }
@@ -423,6 +495,12 @@ asio::awaitable<void> OtlpHttpSink::State::sleep_until(Ptr self, TimePoint until
     asio::steady_timer timer(self->strand, until);
     const Listed listed{*self, self->waits.insert(self->waits.end(), &timer)};
     co_await timer.async_wait(use_tuple);
+}
+
+void OtlpHttpSink::State::park(TimePoint until) noexcept {
+    parked_until = std::max(parked_until, until);
+    // Relaxed: a moment's staleness tells nobody anything wrong for longer.
+    parked_until_ticks.store(parked_until.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 void OtlpHttpSink::State::wake_all() noexcept {
@@ -517,7 +595,7 @@ SendOutcome OtlpHttpSink::State::dropped(
 
 SendOutcome OtlpHttpSink::State::given_up(const Delivery& delivery, DropReason reason) const {
     const auto remedy = reason == DropReason::rejected_by_status
-                            ? remedy_for(delivery.status, delivery.batch->signal)
+                            ? detail::remedy_for(delivery.status, delivery.batch->signal)
                             : std::string();
     auto outcome = dropped(*delivery.batch, reason, delivery.words, remedy);
     outcome.attempts = delivery.attempts;
@@ -535,7 +613,6 @@ Result<std::unique_ptr<OtlpHttpSink>> OtlpHttpSink::create(
         log.report(DiagnosticLevel::error, "otlp_http.options", "OTLP exporter: " + problem);
         return Errc::option_out_of_range;
     }
-    if (options.url.scheme != UrlScheme::http) { return Errc::unsupported_scheme; }
     auto state = std::make_shared<State>(std::move(executor), std::move(options), log);
     return std::unique_ptr<OtlpHttpSink>(new OtlpHttpSink(std::move(state)));
 }
@@ -549,6 +626,14 @@ asio::awaitable<void> OtlpHttpSink::stop(TimePoint deadline) {
 }
 
 std::size_t OtlpHttpSink::connections() const noexcept { return state_->options.connections; }
+
+SinkState OtlpHttpSink::state() const noexcept {
+    // Relaxed, both: each is true of a moment ago.
+    if (state_->is_circuit_open.load(std::memory_order_relaxed)) { return SinkState::circuit_open; }
+    const TimePoint parked_until(
+        Duration(state_->parked_until_ticks.load(std::memory_order_relaxed))); // As above.
+    return now() < parked_until ? SinkState::parked : SinkState::working;
+}
 
 void OtlpHttpSink::request_stop(TimePoint deadline) noexcept {
     try {

@@ -39,6 +39,10 @@ std::string problem_in(const OtlpHttpOptions& options) {
     for (const auto& field : options.headers) {
         if (auto problem = problem_in(field); !problem.empty()) { return "headers: " + problem; }
     }
+    if (auto problem = problem_in(options.tls); !problem.empty()) { return problem; }
+    if (options.proxy && (options.proxy->host.empty() || options.proxy->port == 0)) {
+        return "proxy: host and port; parse_proxy() gives such";
+    }
     const auto& retry = options.retry;
     for (auto problem :
          {problem_in_level(options), range_problem("timeout", options.timeout, 0, day_ms),
@@ -51,7 +55,8 @@ std::string problem_in(const OtlpHttpOptions& options) {
           range_problem<std::size_t>("request_bytes_max", options.request_bytes_max, 1, bytes_max),
           range_problem<std::size_t>(
               "response_bytes_max", options.response_bytes_max, 1, bytes_max),
-          range_problem<std::size_t>("connections", options.connections, 1, 64)}) {
+          range_problem<std::size_t>("connections", options.connections, 1, 64),
+          range_problem<std::size_t>("breaker_failures", options.breaker_failures, 0, 1000)}) {
         if (!problem.empty()) { return problem; }
     }
     return {};

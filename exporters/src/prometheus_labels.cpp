@@ -1,5 +1,6 @@
 // Attributes, as encoded for OTLP, to labels.
 
+#include "base64.hpp"
 #include "prometheus_names.hpp"
 #include "prometheus_number.hpp"
 
@@ -26,21 +27,6 @@ enum Field : protozero::pbf_tag_type {
 };
 
 std::string_view view(protozero::data_view data) noexcept { return {data.data(), data.size()}; }
-
-void append_base64(std::string& out, std::string_view bytes) {
-    constexpr std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const auto byte = [&](std::size_t i) -> std::uint32_t {
-        return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u;
-    };
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        const auto bits = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
-        out.push_back(digits[bits >> 18]);
-        out.push_back(digits[bits >> 12 & 63]);
-        out.push_back(i + 1 < bytes.size() ? digits[bits >> 6 & 63] : '=');
-        out.push_back(i + 2 < bytes.size() ? digits[bits & 63] : '=');
-    }
-}
 
 void append_json_string(std::string& out, std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";

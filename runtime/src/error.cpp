@@ -30,6 +30,14 @@ public:
             return "request larger than the cap";
         case Errc::unsupported_scheme:
             return "unsupported URL scheme";
+        case Errc::tls_failed:
+            return "TLS failed";
+        case Errc::tls_files_unusable:
+            return "certificates or keys cannot be read";
+        case Errc::certificate_refused:
+            return "the server's certificate is refused";
+        case Errc::proxy_refused:
+            return "refused by the proxy";
         case Errc::decode_failed:
             return "cannot decode";
         case Errc::unsupported_encoding:

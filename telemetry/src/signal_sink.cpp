@@ -55,18 +55,42 @@ bool exports(const Options& options, Signal signal) noexcept {
     return false;
 }
 
+Result<Url> signal_url(const OtlpOptions& otlp, Signal signal) {
+    const auto& own = own_options(otlp, signal).endpoint;
+    return own.empty() ? otlp_endpoint(otlp.endpoint, signal) : otlp_signal_endpoint(own);
+}
+
+TlsOptions merged(const TlsOptions& own, const TlsOptions& general) {
+    const auto pick = [](const std::string& first, const std::string& second) {
+        return first.empty() ? second : first;
+    };
+    return {
+        .ca_file = pick(own.ca_file, general.ca_file),
+        .certificate_file = pick(own.certificate_file, general.certificate_file),
+        .key_file = pick(own.key_file, general.key_file)};
+}
+
 SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     const auto [own_endpoint, own] = own_options(otlp, signal);
     const bool has_own = !own_endpoint.empty();
-    const auto& text = has_own ? own_endpoint : otlp.endpoint;
-    const auto url = has_own ? otlp_signal_endpoint(text) : otlp_endpoint(text, signal);
+    const auto url = signal_url(otlp, signal);
     SignalSink sink;
-    if (!url || url->scheme != UrlScheme::http) {
+    if (!url) {
         sink.problem = fmt::format(
-            "Options::otlp.{} is \"{}\": {}allowed is an absolute http URL such as "
+            "Options::otlp.{} is \"{}\": allowed is an absolute http or https URL such as "
             "http://localhost:4318",
             has_own ? fmt::format("{}_endpoint", name(signal)) : "endpoint",
-            printable(printable_url(text), 200), url ? "https is not built in yet, " : "");
+            printable(printable_url(has_own ? own_endpoint : otlp.endpoint), 200));
+        return sink;
+    }
+    const bool is_https = url->scheme == UrlScheme::https;
+    auto proxy = proxy_for(otlp.proxy, *url);
+    if (!proxy) {
+        sink.problem = fmt::format(
+            "Options::otlp.proxy.{} is \"{}\": allowed is an http URL such as "
+            "http://proxy.example:3128",
+            is_https ? "https" : "http",
+            printable(printable_url(is_https ? otlp.proxy.https : otlp.proxy.http), 200));
         return sink;
     }
     auto& options = sink.options;
@@ -77,6 +101,12 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     options.timeout = otlp.timeout;
     options.connections = otlp.connections;
     options.retry = otlp.retry;
+    options.encoding = own.encoding.value_or(otlp.encoding);
+    options.tls = merged(own.tls, otlp.tls);
+    options.proxy = *std::move(proxy);
+    options.request_bytes_max = otlp.request_bytes_max;
+    options.response_bytes_max = otlp.response_bytes_max;
+    options.breaker_failures = otlp.breaker_failures;
     auto problem = problem_in(options);
     if (!problem.empty()) {
         sink.problem = "Options::otlp." + problem;

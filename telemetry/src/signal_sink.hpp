@@ -21,4 +21,10 @@ struct SignalSink {
 };
 [[nodiscard]] SignalSink signal_sink(const OtlpOptions& otlp, Signal signal);
 
+/// Where a signal's requests go. Errors: as parse_url().
+[[nodiscard]] Result<Url> signal_url(const OtlpOptions& otlp, Signal signal);
+
+/// A signal's own files, and the general ones where it has none.
+[[nodiscard]] TlsOptions merged(const TlsOptions& own, const TlsOptions& general);
+
 } // namespace weft::detail

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -16,24 +17,38 @@
 
 namespace weft::testing {
 
+class Certificate;
+
+struct CertificateOptions {
+    std::string common_name = "test";
+    const Certificate* issuer = nullptr; ///< Null: itself.
+    std::string names{};                 ///< Alternative names, as "DNS:a.test,IP:127.0.0.1".
+    long valid_from_s = -3600;           ///< From now on, as below.
+    long valid_until_s = 3600;
+};
+
 /// A key and its certificate, in memory and as PEM files, which are removed at the end.
 class Certificate {
 public:
     /// Signed by `issuer`, or by itself.
     explicit Certificate(const std::string& common_name, const Certificate* issuer = nullptr)
+        : Certificate(CertificateOptions{.common_name = common_name, .issuer = issuer}) {}
+
+    explicit Certificate(const CertificateOptions& options)
         : key_(EVP_EC_gen("P-256"), EVP_PKEY_free), certificate_(X509_new(), X509_free) {
         X509* const c = certificate_.get();
         static long serial = 1;
         X509_set_version(c, 2);
         ASN1_INTEGER_set(X509_get_serialNumber(c), serial++);
-        X509_gmtime_adj(X509_getm_notBefore(c), -3600);
-        X509_gmtime_adj(X509_getm_notAfter(c), 3600);
+        X509_gmtime_adj(X509_getm_notBefore(c), options.valid_from_s);
+        X509_gmtime_adj(X509_getm_notAfter(c), options.valid_until_s);
         X509_set_pubkey(c, key_.get());
         add_name(X509_get_subject_name(c), "O", "Example");
-        add_name(X509_get_subject_name(c), "CN", common_name);
-        const Certificate& signer = issuer != nullptr ? *issuer : *this;
+        add_name(X509_get_subject_name(c), "CN", options.common_name);
+        const Certificate& signer = options.issuer != nullptr ? *options.issuer : *this;
         X509_set_issuer_name(c, X509_get_subject_name(signer.certificate_.get()));
-        if (issuer == nullptr) { add_extension(NID_basic_constraints, "critical,CA:TRUE"); }
+        if (!options.names.empty()) { add_extension(NID_subject_alt_name, options.names.c_str()); }
+        if (options.issuer == nullptr) { add_extension(NID_basic_constraints, "critical,CA:TRUE"); }
         if (X509_sign(c, signer.key_.get(), EVP_sha256()) == 0) {
             throw std::runtime_error("a certificate cannot be signed");
         }
@@ -54,6 +69,15 @@ public:
 
     [[nodiscard]] std::string certificate_file() const { return path_ + ".crt"; }
     [[nodiscard]] std::string key_file() const { return path_ + ".key"; }
+
+    /// When it expires, as "YYYY-MM-DD hh:mm:ss UTC".
+    [[nodiscard]] std::string expiry() const {
+        std::tm parts{};
+        ASN1_TIME_to_tm(X509_get0_notAfter(certificate_.get()), &parts);
+        char text[40];
+        std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+        return text;
+    }
 
     /// Replaces the key file by one that needs a password.
     void encrypt_key() const {

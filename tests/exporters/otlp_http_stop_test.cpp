@@ -37,6 +37,8 @@ struct FullPort {
 
 enum class At : std::uint8_t {
     connecting,
+    tunnelling,
+    handshaking,
     writing,
     reading,
     backing_off,
@@ -48,6 +50,10 @@ const char* text(At at) {
     switch (at) {
     case At::connecting:
         return "connecting";
+    case At::tunnelling:
+        return "tunnelling";
+    case At::handshaking:
+        return "handshaking";
     case At::writing:
         return "writing";
     case At::reading:
@@ -62,8 +68,9 @@ const char* text(At at) {
     return "?";
 }
 
-constexpr At all_states[] = {At::connecting,  At::writing, At::reading,
-                             At::backing_off, At::parked,  At::waiting_for_a_connection};
+constexpr At all_states[] = {
+    At::connecting, At::tunnelling,  At::handshaking, At::writing,
+    At::reading,    At::backing_off, At::parked,      At::waiting_for_a_connection};
 constexpr At waits[] = {At::backing_off, At::parked};
 
 // A send brought into a state, one per test case and context.
@@ -76,12 +83,16 @@ public:
         given.timeout = 20s;
         given.retry = {.initial_backoff = 1h, .max_backoff = 1h, .max_elapsed = 24h};
         if (at == At::connecting) { given.url.port = full_.acceptor.local_endpoint().port(); }
+        if (at == At::tunnelling || at == At::handshaking) { given.url.scheme = UrlScheme::https; }
+        if (at == At::tunnelling) { given.proxy = Proxy{"127.0.0.1", server.port()}; }
         switch (at) {
         case At::connecting:
             break;
+        case At::handshaking:
         case At::writing:
             server.script({never_read()});
             break;
+        case At::tunnelling:
         case At::reading:
         case At::waiting_for_a_connection:
             server.script({silence()});
@@ -134,8 +145,10 @@ private:
         switch (at_) {
         case At::connecting:
             return true;
+        case At::handshaking:
         case At::writing:
             return server.connections() == 1;
+        case At::tunnelling:
         case At::reading:
         case At::waiting_for_a_connection:
             return server.request_count() == 1;

@@ -415,7 +415,8 @@ TEST_F(OtlpHttpSinkTest, DropsAnAnswerOverTheCapWithoutRetry) {
     }
 }
 
-TEST_F(OtlpHttpSinkTest, DropsARequestOverTheCapUnsent) {
+// One that is OTLP is split: see otlp_http_parts_test.cpp.
+TEST_F(OtlpHttpSinkTest, DropsARequestOverTheCapThatCannotBeSplit) {
     auto given = options();
     given.request_bytes_max = 1000;
     given.compression = Compression::gzip; // The cap counts before compression.
@@ -501,14 +502,6 @@ TEST_F(OtlpHttpSinkTest, NeverShowsHeadersOrTheQueryInMessages) {
     EXPECT_FALSE(reported("hush"));
 }
 
-TEST_F(OtlpHttpSinkTest, CreatesNothingForHttpsYet) {
-    auto given = options();
-    given.url = *parse_url("https://collector/v1/traces");
-    const auto made = OtlpHttpSink::create(io.get_executor(), given, log);
-    ASSERT_FALSE(made);
-    EXPECT_EQ(made.error(), Errc::unsupported_scheme);
-}
-
 TEST_F(OtlpHttpSinkTest, RefusesOptionsOutOfRangeAndNamesTheOne) {
     const auto expect_refused = [this](const std::string& field, auto change) {
         auto given = options();
@@ -536,6 +529,9 @@ TEST_F(OtlpHttpSinkTest, RefusesOptionsOutOfRangeAndNamesTheOne) {
     expect_refused("response_bytes_max", [](auto& o) { o.response_bytes_max = 0; });
     expect_refused("connections", [](auto& o) { o.connections = 0; });
     expect_refused("connections", [](auto& o) { o.connections = 65; });
+    expect_refused("tls.key_file", [](auto& o) { o.tls.key_file = "/k"; });
+    expect_refused("proxy", [](auto& o) { o.proxy = Proxy{}; });
+    expect_refused("breaker_failures", [](auto& o) { o.breaker_failures = 1001; });
 }
 
 TEST(OtlpHttpOptions, SayWhatIsAndWhatIsAllowed) {

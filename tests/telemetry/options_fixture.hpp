@@ -47,6 +47,12 @@ using Fields = std::map<std::string, std::string>;
     }
     const auto number = [](auto value) { return std::to_string(value); };
     const auto compression = [](Compression value) { return std::string(name(value)); };
+    const auto encoding = [](OtlpEncoding value) {
+        return std::string(value == OtlpEncoding::json ? "json" : "protobuf");
+    };
+    const auto files = [](const TlsOptions& tls) {
+        return tls.ca_file + "|" + tls.certificate_file + "|" + tls.key_file;
+    };
     const auto milliseconds = [](auto value) { return std::to_string(value.count()); };
     const auto own_text = [](const auto& own, const auto& text) {
         return own ? text(*own) : std::string("as for all");
@@ -77,6 +83,15 @@ using Fields = std::map<std::string, std::string>;
         {"metrics_compression", own_text(otlp.metrics.compression, compression)},
         {"traces_timeout", own_text(otlp.traces.timeout, milliseconds)},
         {"metrics_timeout", own_text(otlp.metrics.timeout, milliseconds)},
+        {"encoding", encoding(otlp.encoding)},
+        {"traces_encoding", own_text(otlp.traces.encoding, encoding)},
+        {"metrics_encoding", own_text(otlp.metrics.encoding, encoding)},
+        {"tls", files(otlp.tls)},
+        {"traces_tls", files(otlp.traces.tls)},
+        {"metrics_tls", files(otlp.metrics.tls)},
+        {"http_proxy", otlp.proxy.http},
+        {"https_proxy", otlp.proxy.https},
+        {"no_proxy", otlp.proxy.none_for},
         {"interval", number(reader.interval.count())},
         {"collection_timeout", number(reader.timeout.count())},
         {"temporality", number(static_cast<int>(reader.temporality))},
@@ -140,6 +155,22 @@ inline const std::vector<std::string>& known_variables() {
         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+        "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "REQUEST_METHOD",
         "OTEL_METRICS_EXPORTER",
         "OTEL_METRICS_EXEMPLAR_FILTER",
         "OTEL_METRIC_EXPORT_INTERVAL",

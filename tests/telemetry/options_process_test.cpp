@@ -88,18 +88,22 @@ TEST_F(ProcessEnvironment, LeavesTheLevelAloneWhenTheVariableIsEmpty) {
     EXPECT_FALSE(diagnostics().enabled(DiagnosticLevel::warning));
 }
 
-TEST_F(ProcessEnvironment, WithHttpsLetsTheProgramRunWithoutExport) {
-    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example", 1);
+TEST_F(ProcessEnvironment, WithACaFileThatIsNotThereLetsTheProgramRun) {
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1", 1);
+    setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt", 1);
+    setenv("OTEL_METRICS_EXPORTER", "none", 1);
     {
-        Runtime runtime(options_from_env());
-        const Span span("nowhere");
-        EXPECT_FALSE(span.is_recording());
-        EXPECT_EQ(runtime.ledger().created, 0u);
+        auto options = options_from_env();
+        options.shutdown_timeout = std::chrono::milliseconds(0);
+        Runtime runtime(std::move(options));
+        Span("waits").end();
         EXPECT_EQ(runtime.run(), 0);
     }
-    EXPECT_THAT(
-        lines, ::testing::ElementsAre(
-                   HasSubstr("error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector.example\"")));
+    unsetenv("OTEL_EXPORTER_OTLP_CERTIFICATE");
+    unsetenv("OTEL_METRICS_EXPORTER");
+    ASSERT_GE(lines.size(), 2u);
+    EXPECT_THAT(lines[0], HasSubstr("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere/ca.crt\""));
+    EXPECT_THAT(lines[1], HasSubstr("error: export to https://localhost:1/v1/traces: tls.ca_file"));
 }
 
 TEST_F(ProcessEnvironment, WithAFormOfLedgerThatIsNoneIsToldSoBeforeTheRun) {
@@ -215,7 +219,15 @@ TEST(OptionsProblem, NamesTheFieldAndWhatIsAllowed) {
     EXPECT_THAT(
         problem_after([](auto& o) { o.otlp.endpoint = "nowhere"; }),
         HasSubstr("otlp.endpoint is \"nowhere\""));
-    EXPECT_THAT(problem_after([](auto& o) { o.otlp.endpoint = "https://h"; }), HasSubstr("https"));
+    EXPECT_THAT(
+        problem_after([](auto& o) { o.otlp.tls.key_file = "/k"; }),
+        HasSubstr("otlp.tls.key_file is set and tls.certificate_file is not"));
+    EXPECT_THAT(
+        problem_after([](auto& o) {
+            o.otlp.endpoint = "http://out.test";
+            o.otlp.proxy.http = "ftp://p";
+        }),
+        HasSubstr("otlp.proxy.http is \"ftp://p\""));
     EXPECT_THAT(
         problem_after([](auto& o) { o.otlp.traces_endpoint = "ftp://h"; }),
         HasSubstr("otlp.traces_endpoint"));

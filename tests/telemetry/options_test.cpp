@@ -100,10 +100,31 @@ TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
         {{{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"}}, {{"traces_timeout", "0"}}},
         {{{"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "77"}}, {{"metrics_timeout", "77"}}},
         {{{"OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/protobuf"}}, {}},
-        {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}},
+         {{"traces_encoding", "protobuf"}}},
+        {{{"OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON"}}, {{"encoding", "json"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"}}, {{"traces_encoding", "json"}}},
+        {{{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"}}, {{"tls", "/dev/null||"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/dev/null"}}, {{"traces_tls", "/dev/null||"}}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/dev/null"}},
+         {{"metrics_tls", "/dev/null||"}}},
+        {{{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/dev/null"},
+          {"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/zero"}},
+         {{"tls", "|/dev/null|/dev/zero"}}},
+        {{{"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/dev/null"},
+          {"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/dev/zero"}},
+         {{"traces_tls", "|/dev/null|/dev/zero"}}},
+        {{{"HTTP_PROXY", "http://p:1"}}, {{"http_proxy", "http://p:1"}}},
+        {{{"HTTP_PROXY", "http://p:1"}, {"http_proxy", "http://p:2"}},
+         {{"http_proxy", "http://p:2"}}},
+        {{{"HTTPS_PROXY", "http://p:1"}}, {{"https_proxy", "http://p:1"}}},
+        {{{"https_proxy", "http://p:1"}}, {{"https_proxy", "http://p:1"}}},
+        {{{"NO_PROXY", "a, b"}}, {{"no_proxy", "a, b"}}},
+        {{{"no_proxy", "*"}}, {{"no_proxy", "*"}}},
         {{{"OTEL_TRACES_EXPORTER", "None"}}, {{"traces_exporter", "none"}}},
         {{{"OTEL_TRACES_EXPORTER", "otlp"}}, {}},
-        {{{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"}}, {}},
+        {{{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"}},
+         {{"metrics_encoding", "protobuf"}}},
         {{{"OTEL_METRICS_EXPORTER", "None"}}, {{"metrics_exporter", "none"}}},
         {{{"OTEL_METRICS_EXPORTER", "otlp"}}, {}},
         {{{"OTEL_METRICS_EXPORTER", " OTLP , ,otlp"}}, {}},
@@ -207,7 +228,7 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
         {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", {"0", "-5"}, "1 to "},
         {"OTEL_EXPORTER_OTLP_COMPRESSION", {"brotli", "gzip,zstd", "1"}, "none, gzip, zstd"},
         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", {"deflate"}, "none, gzip, zstd"},
-        {"OTEL_EXPORTER_OTLP_PROTOCOL", {"grpc", "http/json", "http"}, "http/protobuf"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL", {"grpc", "http"}, "http/protobuf, http/json"},
         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", {"grpc"}, "http/protobuf"},
         {"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", {"lz4"}, "none, gzip, zstd"},
         {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", {"grpc"}, "http/protobuf"},
@@ -246,7 +267,7 @@ TEST(OptionsFromEnv, ReportsABadValueInOneLineAndIgnoresIt) {
             {name,
              {"localhost:4318", "ftp://host/", "http://", "/v1/traces", "http://h:99999",
               "http://h:0", "http://a b/", "http:/h", "http://h:x"},
-             "absolute http URL"});
+             "absolute http or https URL"});
     }
 
     for (const auto& bad : cases) {
@@ -318,6 +339,8 @@ TEST(OptionsFromEnv, TheSignalsOwnVariableWins) {
                               {"headers", "general: 1\n"},
                               {"traces_headers", "own: 1\n"},
                               {"metrics_headers", "theirs: 1\n"},
+                              {"traces_encoding", "protobuf"},
+                              {"metrics_encoding", "protobuf"},
                               {"compression", "gzip"},
                               {"traces_compression", "none"},
                               {"timeout", "1"},
@@ -525,7 +548,7 @@ TEST(OptionsFromEnv, ShowsNoSecretOfABadEndpoint) {
     for (const char* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
         for (const char* value :
              {"http://user:s3cret@host/", "ftp://host/?key=s3cret", "http://s3cret@host:x",
-              "https://host/?key=s3cret", "http://user:s3c@ret@host", "//user:s3cret@host",
+              "htps://host/?key=s3cret", "http://user:s3c@ret@host", "//user:s3cret@host",
               "user:s3cret@host"}) {
             const auto [options, problems] = read({{name, value}});
             ASSERT_EQ(problems.size(), 1u) << value;
@@ -545,54 +568,97 @@ TEST(OptionsFromEnv, KeepsALineOneLineWhateverTheValue) {
     EXPECT_LT(problems[0].size(), 600u);
 }
 
-// TLS is not built in yet: the program runs, nothing is exported, and one line says why.
-TEST(OptionsFromEnv, AnHttpsEndpointIsOneLineAndNoExport) {
-    struct Case {
-        std::string name;
-        std::string words;
-        ExporterKind traces;
-        ExporterKind metrics;
-    };
-    using enum ExporterKind;
-    for (const auto& [name, words, traces, metrics] :
-         {Case{"OTEL_EXPORTER_OTLP_ENDPOINT", "no traces and no metrics are exported", none, none},
-          Case{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "; no traces are exported", none, otlp},
-          Case{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "; no metrics are exported", otlp, none}}) {
+TEST(OptionsFromEnv, TakesHttpsEndpoints) {
+    for (const auto* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}) {
         const auto [options, problems] = read({{name, "https://collector.example:4318"}});
-        EXPECT_THAT(
-            problems, ElementsAre(AllOf(
-                          HasSubstr(name + "=\"https://collector.example:4318\""),
-                          HasSubstr("https"), HasSubstr("http URL"), HasSubstr(words))));
-        EXPECT_EQ(options.traces_exporter, traces);
-        EXPECT_EQ(options.metrics_exporter, metrics);
-        EXPECT_EQ(problem_in(options), "");
+        EXPECT_THAT(problems, IsEmpty());
+        const auto sink = detail::signal_sink(options.otlp, Signal::traces);
+        EXPECT_EQ(sink.problem, "");
+        EXPECT_EQ(sink.options.url.scheme, UrlScheme::https);
     }
 }
 
-TEST(OptionsFromEnv, OnlyTheEndpointInForceMatters) {
-    const auto own = read(
-        {{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://general"},
-         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/v1/traces"},
-         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://own/v1/metrics"}});
-    EXPECT_THAT(own.problems, IsEmpty());
-    EXPECT_EQ(own.options.traces_exporter, ExporterKind::otlp);
-    EXPECT_EQ(own.options.metrics_exporter, ExporterKind::otlp);
-    EXPECT_EQ(own.options.otlp.traces_endpoint, "http://own/v1/traces");
+TEST(OptionsFromEnv, PutsTogetherTheFilesOfASignal) {
+    const auto [options, problems] = read(
+        {{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"},
+         {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/dev/zero"},
+         {"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/dev/full"},
+         {"OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/dev/random"}});
+    EXPECT_THAT(problems, IsEmpty());
+    EXPECT_EQ(
+        detail::signal_sink(options.otlp, Signal::traces).options.tls,
+        (TlsOptions{"/dev/null", "/dev/zero", "/dev/full"}));
+    EXPECT_EQ(
+        detail::signal_sink(options.otlp, Signal::metrics).options.tls,
+        (TlsOptions{"/dev/random", "", ""}));
+}
 
-    const auto general = read(
-        {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://general"},
-         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://own/v1/traces"}});
-    EXPECT_THAT(general.problems, ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")));
-    EXPECT_EQ(general.options.traces_exporter, ExporterKind::none)
-        << "spans must not go where they were not sent";
+TEST(OptionsFromEnv, SaysThatAFileIsNotThereAndKeepsItAllTheSame) {
+    const auto [options, problems] = read({{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt"}});
+    EXPECT_THAT(
+        problems, ElementsAre(AllOf(
+                      HasSubstr("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere/ca.crt\": No such file"),
+                      HasSubstr("allowed is the path of a PEM file of trusted CAs"))));
+    EXPECT_EQ(options.otlp.tls.ca_file, "/nowhere/ca.crt")
+        << "the system's CAs must not be trusted instead";
+}
 
-    for (const Variables& off :
-         {Variables{{"OTEL_TRACES_EXPORTER", "none"}, {"OTEL_METRICS_EXPORTER", "none"}},
-          Variables{{"OTEL_SDK_DISABLED", "true"}}}) {
-        auto variables = off;
-        variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://general";
-        EXPECT_THAT(read(variables).problems, IsEmpty());
+TEST(OptionsFromEnv, TakesAClientCertificateOnlyWithItsKey) {
+    for (const std::string infix : {"", "TRACES_"}) {
+        for (const auto& [set, missing] :
+             {std::pair{"CLIENT_CERTIFICATE", "CLIENT_KEY"},
+              {"CLIENT_KEY", "CLIENT_CERTIFICATE"}}) {
+            const auto name = "OTEL_EXPORTER_OTLP_" + infix + set;
+            const auto [options, problems] = read({{name, "/dev/null"}});
+            EXPECT_THAT(
+                problems,
+                ElementsAre(AllOf(HasSubstr(name + "=\"/dev/null\""), HasSubstr(missing))));
+            EXPECT_THAT(changes(options), IsEmpty());
+            EXPECT_EQ(problem_in(options), "");
+        }
     }
+}
+
+TEST(OptionsFromEnv, ComplainsOfAProxyOnlyWhereItIsNeededAndShowsNoPassword) {
+    const Variables bad{{"HTTPS_PROXY", "socks5://user:s3cret@p:1"}};
+    EXPECT_THAT(read(bad).problems, IsEmpty()) << "localhost is spoken to directly, over http";
+
+    auto needed = bad;
+    needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://collector.example";
+    const auto [options, problems] = read(needed);
+    EXPECT_THAT(
+        problems, ElementsAre(AllOf(
+                      HasSubstr("HTTPS_PROXY=\"socks5://***@p:1\""), HasSubstr("http URL"),
+                      Not(HasSubstr("s3cret")))));
+    EXPECT_EQ(problem_in(options), "");
+
+    needed["NO_PROXY"] = "example";
+    EXPECT_THAT(read(needed).problems, IsEmpty());
+}
+
+// A request's Proxy header becomes HTTP_PROXY in a CGI program: httpoxy.
+TEST(OptionsFromEnv, DoesNotTakeAProxyFromACgiRequest) {
+    const auto [options, problems] = read(
+        {{"HTTP_PROXY", "http://p:1"}, {"HTTPS_PROXY", "http://p:2"}, {"REQUEST_METHOD", "GET"}});
+    EXPECT_EQ(options.otlp.proxy.http, "");
+    EXPECT_EQ(options.otlp.proxy.https, "http://p:2");
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+TEST(SignalSink, GivesEachSignalTheProxyOfItsEndpoint) {
+    OtlpOptions otlp;
+    otlp.endpoint = "http://out.test";
+    otlp.metrics_endpoint = "https://out.test/m";
+    otlp.proxy = {.http = "p:1", .https = "u:w@p:2", .none_for = ""};
+    EXPECT_EQ(detail::signal_sink(otlp, Signal::traces).options.proxy->port, 1);
+    EXPECT_EQ(detail::signal_sink(otlp, Signal::metrics).options.proxy->port, 2);
+    otlp.proxy.https = "socks5://user:s3cret@p";
+    EXPECT_EQ(
+        detail::signal_sink(otlp, Signal::metrics).problem,
+        "Options::otlp.proxy.https is \"socks5://***@p\": allowed is an http URL such as "
+        "http://proxy.example:3128");
+    otlp.proxy.none_for = ".test";
+    EXPECT_FALSE(detail::signal_sink(otlp, Signal::metrics).options.proxy);
 }
 
 TEST(OptionsFromEnv, RefusesAValueTooLongToBeMeant) {

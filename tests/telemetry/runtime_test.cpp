@@ -580,7 +580,7 @@ TEST(Runtime, RefusesBadOptionsAndLeavesNothingBehind) {
     options.threads = 0;
     EXPECT_THROW(Runtime{options}, std::invalid_argument);
     options = receiver.options();
-    options.otlp.endpoint = "https://collector.example";
+    options.otlp.endpoint = "ftp://collector.example";
     EXPECT_THROW(Runtime{options}, std::invalid_argument);
     EXPECT_EQ(thread_count(), threads);
 

@@ -1,12 +1,15 @@
 #pragma once
-// Sends finished batches to one OTLP/HTTP destination: compression, pooled keep-alive connections,
+// Sends finished batches to one OTLP/HTTP destination: encoding, compression, pooled keep-alive connections, TLS, proxy,
 // retry, Retry-After. Start at OtlpHttpSink::send. What becomes of a batch is always told in its
 // SendOutcome; nothing is thrown for it.
 
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
+#include <weft/exporters/otlp_encoding.hpp>
+#include <weft/exporters/proxy.hpp>
 #include <weft/exporters/retry.hpp>
 #include <weft/exporters/sink.hpp>
+#include <weft/exporters/tls_options.hpp>
 #include <weft/exporters/url.hpp>
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/runtime/error.hpp>
@@ -42,12 +45,20 @@ struct OtlpHttpOptions {
     /// Of one attempt, from lookup to last byte. 0 to 24 h; 0: no limit, which is taken for 24 h.
     std::chrono::milliseconds timeout{10000};
     RetryPolicy retry = {}; ///< Ours.
-    /// Cap on a request before compression. 1 to 2^31.
+    /// Cap on a request before compression. 1 to 2^31. A batch beyond it is split by its records; a record that is too
+    /// large alone has its longest attribute values cut, each counted in its dropped_attributes_count, or is dropped
+    /// (DropReason::record_too_large) if that is not enough.
     std::size_t request_bytes_max = 64u << 20;
     /// Cap on a response body. 1 to 2^31.
     std::size_t response_bytes_max = 4u << 20;
     /// Most requests in flight, each on a connection of its own. 1 to 64. Ours.
     std::size_t connections = 2;
+    OtlpEncoding encoding = OtlpEncoding::protobuf;
+    TlsOptions tls = {};             ///< For an https URL.
+    std::optional<Proxy> proxy = {}; ///< See proxy_for().
+    /// So many failures in a row open the circuit: then one request at a time asks whether the destination is back, with
+    /// waits as `retry` says, and the other batches wait. 0 to 1000; 0: never. Ours.
+    std::size_t breaker_failures = 5;
 };
 
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is. Never
@@ -58,7 +69,7 @@ struct OtlpHttpOptions {
 /// a strand of its own.
 ///
 /// Retried, with growing waits and jitter, for as long as RetryPolicy says: failed lookups and
-/// connections, resets, connections closed or answers garbled before a whole response, timeouts,
+/// connections, refusals of a proxy, refused certificates and whatever else TLS fails at, resets, connections closed or answers garbled before a whole response, timeouts,
 /// and 429, 502, 503, 504. A Retry-After parks the whole destination for as long as it says (at
 /// most 24 h); parked time does not count against the retry limit. Every other status is final. The
 /// same bytes are sent each time.
@@ -67,7 +78,8 @@ struct OtlpHttpOptions {
 /// Lifetime: the executor's context must outlive the sink; batches being sent keep what they need.
 class OtlpHttpSink final : public Sink {
 public:
-    /// Errors: Errc::option_out_of_range (see problem_in()), Errc::unsupported_scheme: https.
+    /// TLS files that cannot be read are no error here: see TlsOptions.
+    /// Errors: Errc::option_out_of_range (see problem_in()).
     /// Lifetime: `log` must outlive the sink and every send.
     [[nodiscard]] static Result<std::unique_ptr<OtlpHttpSink>> create(
         asio::any_io_executor executor, OtlpHttpOptions options, Diagnostics& log = diagnostics());
@@ -92,6 +104,9 @@ public:
 
     /// OtlpHttpOptions::connections.
     [[nodiscard]] std::size_t connections() const noexcept override;
+
+    /// Threads: any.
+    [[nodiscard]] SinkState state() const noexcept override;
 
 private:
     struct State;

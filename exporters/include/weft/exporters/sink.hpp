@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace weft {
 
@@ -20,13 +21,34 @@ namespace asio = boost::asio;
 struct SendOutcome {
     std::uint64_t exported = 0;
     std::uint64_t rejected = 0; ///< Refused by the receiver in an otherwise accepted request.
-    std::uint64_t dropped = 0;  ///< All or nothing: the number of records, or 0.
-    DropReason reason = DropReason::none; ///< Why `dropped` is not 0.
-    int attempts = 0;                     ///< Requests begun.
-    int status = 0;                       ///< The last HTTP status seen, 0 if none.
+    std::uint64_t dropped = 0;  ///< All or nothing, but for a batch that was sent in parts.
+    DropReason reason =
+        DropReason::none; ///< Why `dropped` is not 0; of several, that of most records.
+    int attempts = 0;     ///< Requests begun.
+    int status = 0;       ///< The last HTTP status seen, 0 if none.
     /// For messages: the receiver's words, "http_<status>", or what the network said.
     std::string detail;
 };
+
+/// How a destination does.
+enum class SinkState : std::uint8_t {
+    working,
+    parked,       ///< It said when it wants to be asked again.
+    circuit_open, ///< It failed several times in a row: one request at a time asks whether it is back.
+};
+
+/// "working", "parked" or "circuit_open".
+[[nodiscard]] constexpr std::string_view name(SinkState state) noexcept {
+    switch (state) {
+    case SinkState::working:
+        return "working";
+    case SinkState::parked:
+        return "parked";
+    case SinkState::circuit_open:
+        return "circuit_open";
+    }
+    return "unknown";
+}
 
 /// A destination of finished batches.
 /// Threads: `send` and `stop` run on the drain's executor, one handler at a time; they never block it.
@@ -49,6 +71,9 @@ public:
 
     /// Most batches worth sending at one time; at least 1, the same for the sink's life.
     [[nodiscard]] virtual std::size_t connections() const noexcept = 0;
+
+    /// How the destination does at this moment. Threads: any.
+    [[nodiscard]] virtual SinkState state() const noexcept { return SinkState::working; }
 };
 
 } // namespace weft

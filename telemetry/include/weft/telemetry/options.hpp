@@ -2,11 +2,14 @@
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/compression.hpp>
 #include <weft/exporters/header_list.hpp>
+#include <weft/exporters/otlp_encoding.hpp>
 #include <weft/exporters/periodic_reader_options.hpp>
 #include <weft/exporters/prometheus_options.hpp>
+#include <weft/exporters/proxy.hpp>
 #include <weft/exporters/retry.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
+#include <weft/exporters/tls_options.hpp>
 #include <weft/propagation/propagators.hpp>
 #include <weft/runtime/diagnostics.hpp>
 #include <weft/signals/id_generator.hpp>
@@ -33,6 +36,8 @@ struct OtlpSignalOptions {
     std::optional<std::vector<HeaderField>> headers; ///< These only.
     std::optional<Compression> compression;          ///< At its fast level if it is another one.
     std::optional<std::chrono::milliseconds> timeout;
+    std::optional<OtlpEncoding> encoding;
+    TlsOptions tls; ///< Each field that is not empty stands instead of the general one.
 };
 
 /// Where and how OTLP requests are sent. Source: OTLP exporter specification, "Configuration Options".
@@ -49,6 +54,13 @@ struct OtlpOptions {
     RetryPolicy retry;
     OtlpSignalOptions traces;
     OtlpSignalOptions metrics;
+    OtlpEncoding encoding = OtlpEncoding::protobuf;
+    TlsOptions tls; ///< For https endpoints.
+    ProxyOptions proxy;
+    /// As OtlpHttpOptions has them.
+    std::size_t request_bytes_max = 64u << 20;
+    std::size_t response_bytes_max = 4u << 20;
+    std::size_t breaker_failures = 5;
 };
 
 /// Everything a Runtime can be told. Defaults are the OpenTelemetry specification's unless a comment says "ours".
@@ -102,7 +114,7 @@ using Environment = std::function<const char*(const char* name)>;
 /// The options that the OTEL_* variables ask for. A bad value is reported as one line that names the variable, the value
 /// (never a header's) and what is allowed, and counts as unset; a number beyond what we can use counts as the most we
 /// can; unknown variables are left alone. A line is a warning in the library's own log (`diagnostics()`), whose level
-/// OTEL_LOG_LEVEL sets; that an https endpoint switches export off is an error.
+/// OTEL_LOG_LEVEL sets. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read too.
 /// Threads: any, while nobody changes the environment. Source: OpenTelemetry environment variable specification.
 [[nodiscard]] Options options_from_env();
 /// As above, from any source and with the lines as values. Changes nothing else.
