@@ -130,6 +130,31 @@ void set_int(ExponentialCell::Word& word, std::int64_t value) noexcept {
     set(word, static_cast<std::uint32_t>(value));
 }
 
+void set_scale(ExponentialCell::Word& word, std::int32_t scale) noexcept {
+    constexpr std::uint64_t moves = ~std::uint64_t{0xffffffff};
+    set(word, (get(word) & moves) | static_cast<std::uint32_t>(scale));
+}
+
+// While it lives, counts are on their way to other places: the high half of the scale's word is odd.
+class Move {
+public:
+    explicit Move(ExponentialCell::Word& scale) noexcept : scale_(scale) {
+        set(scale_, get(scale_) | one); // It was even, or is about to be reset for the first time.
+        // release fence: E4, the odd number is seen before any count that moves.
+        std::atomic_thread_fence(std::memory_order_release);
+    }
+    ~Move() {
+        scale_.store(
+            get(scale_) + one, std::memory_order_release); // E4: and the even one after them.
+    }
+    Move(const Move&) = delete;
+    Move& operator=(const Move&) = delete;
+
+private:
+    static constexpr std::uint64_t one = std::uint64_t{1} << 32;
+    ExponentialCell::Word& scale_;
+};
+
 // Indices, both included. Wider than they are, for a difference of two does not fit 32 bits.
 struct Range {
     std::int64_t low = std::numeric_limits<std::int64_t>::max();
@@ -241,8 +266,11 @@ void ExponentialSnapshot::clear() noexcept {
 }
 
 void ExponentialCell::reset(std::int32_t scale_max) noexcept {
-    for (std::size_t i = 0; i < words(size_max_, with_negative_); ++i) { set(words_[i], 0); }
-    set_int(words_[scale_word], scale_max);
+    const Move move(words_[scale_word]);
+    for (std::size_t i = zero_word; i < words(size_max_, with_negative_); ++i) {
+        set(words_[i], 0);
+    }
+    set_scale(words_[scale_word], scale_max);
 }
 
 void ExponentialCell::record(double value) noexcept {
@@ -270,10 +298,11 @@ std::uint32_t ExponentialCell::make_room(Word* side, std::int32_t index) noexcep
     while (!range.fits(size_max_, shift)) {
         ++shift;
     } // Bound: two buckets of the lowest scale hold all.
+    const Move move(words_[scale_word]);
     if (shift != 0) {
         fold(positive(), shift);
         if (with_negative_) { fold(negative(), shift); }
-        set_int(words_[scale_word], get_int(words_[scale_word]) - shift);
+        set_scale(words_[scale_word], get_int(words_[scale_word]) - shift);
     }
     // In the middle, so that few values to come find themselves outside again.
     const auto spare = size_max_ - ((range.high >> shift) - (range.low >> shift) + 1);
@@ -325,12 +354,17 @@ void ExponentialCell::read_side(const Word* side, Side& out) const {
     trim(out);
 }
 
-void read(const ExponentialCell& cell, ExponentialSnapshot& out) {
+bool read(const ExponentialCell& cell, ExponentialSnapshot& out) {
+    const auto& scale = cell.words_[ExponentialCell::scale_word];
+    const auto before = scale.load(std::memory_order_acquire); // E4: Move's end, or its beginning.
     out.clear();
     out.scale = get_int(cell.words_[ExponentialCell::scale_word]);
     out.zero_count = get(cell.words_[ExponentialCell::zero_word]);
     cell.read_side(cell.positive(), out.positive);
     if (cell.with_negative_) { cell.read_side(cell.negative(), out.negative); }
+    // acquire fence: E4, the counts were read before the number is looked at again.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return (before >> 32) % 2 == 0 && get(scale) == before;
 }
 
 void merge(ExponentialSnapshot& into, const ExponentialSnapshot& from, std::uint32_t size_max) {

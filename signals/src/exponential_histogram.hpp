@@ -39,9 +39,13 @@ struct ExponentialSnapshot {
 };
 
 /// View of the words in which one thread counts and that others read meanwhile. Threads: `reset` and `record` by the
-/// owner only. All accesses are relaxed, for the owner's sequence lock orders them and tells a torn read.
+/// owner only. All accesses but E4's are relaxed, for the owner's sequence lock orders them and tells a torn read.
 ///
-/// Words: scale; zero count; offset and `size_max` counts of the positive side; the same of the negative side. A side's
+/// E4  Counts that move to other places: the owner stores an odd number of moves (release fence), then an even one
+///     (release) -> `read` loads it (acquire) and, behind what it has read (acquire fence), loads it again. What a reader
+///     gives up waiting for is thus at worst a few measurements apart, never counts in the wrong place.
+///
+/// Words: scale, and in its high half the number of moves; zero count; offset and `size_max` counts of the positive side; the same of the negative side. A side's
 /// offset is the index of its first count, wherever among the counts its values lie.
 class ExponentialCell {
 public:
@@ -64,8 +68,9 @@ public:
     /// Cost: a few ns. Where the value is outside of the window that the counts cover: about that of a walk over them.
     void record(double value) noexcept;
 
-    /// What has been counted. Torn by a `record` or `reset` meanwhile it may be any counts, but has no more than `size_max`.
-    friend void read(const ExponentialCell& cell, ExponentialSnapshot& out);
+    /// What has been counted; of measurements meanwhile, some. False if counts have moved meanwhile: then it may be any
+    /// counts, but no more than `size_max`.
+    friend bool read(const ExponentialCell& cell, ExponentialSnapshot& out);
 
 private:
     static constexpr std::size_t scale_word = 0;
@@ -85,7 +90,7 @@ private:
     bool with_negative_;
 };
 
-void read(const ExponentialCell& cell, ExponentialSnapshot& out);
+bool read(const ExponentialCell& cell, ExponentialSnapshot& out);
 
 /// Adds what `from` counted, at the finest scale that both can have with `size_max` (at least 2) buckets a side.
 void merge(ExponentialSnapshot& into, const ExponentialSnapshot& from, std::uint32_t size_max);

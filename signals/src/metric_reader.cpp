@@ -39,8 +39,8 @@ struct HistogramTotals {
     }
 };
 
-// Reads a cell between two of its owner's changes. After so many tries the owner is taken for asleep amid one: then
-// the cell's words may be one measurement apart.
+// Reads a cell between two of its owner's changes. After so many tries the owner is taken for asleep amid one, or for too
+// busy: then the cell's words may be a few measurements apart, which the next collection makes good.
 template <class Read>
 void read_unchanged(const CellWord* cell, Read&& read) {
     constexpr int tries = 1000;
@@ -411,13 +411,15 @@ private:
         totals.clear(0);
         total.clear();
         const bool is_integer = stream_.form == Stream::Form::exponential_integer;
+        bool in_place = true; // All counts.
         cells_.each(series.place, [&](CellWord* cell) {
             std::uint64_t sum_bits = 0;
             Ends ends;
             bool found = false;
+            bool own_in_place = false;
             read_unchanged(cell, [&] {
                 found = word(cell, histogram_cell::interval) != 0;
-                read(
+                own_in_place = read(
                     ExponentialCell(
                         cell + histogram_cell::buckets + 1, stream_.size_max,
                         stream_.takes_negative),
@@ -427,6 +429,7 @@ private:
             });
             if (!found) { return; }
             totals.found = true;
+            in_place = in_place && own_in_place;
             merge(total, reader_.of_thread, stream_.size_max);
             if (is_integer) {
                 totals.integer_sum += sum_bits;
@@ -437,8 +440,10 @@ private:
             totals.all.add(ends.all);
         });
         if (!totals.found) { return; }
-        note_change(series, total.count());
         note_ends(series, totals.ended, totals.all);
+        // Its owner is asleep amid a change of scale: the next collection has what this one leaves out.
+        if (!in_place) { return; }
+        note_change(series, total.count());
         bool is_new = false;
         auto sum_bits =
             is_integer ? totals.integer_sum : std::bit_cast<std::uint64_t>(totals.floating_sum);

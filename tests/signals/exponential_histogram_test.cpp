@@ -194,6 +194,7 @@ public:
 
     ExponentialCell& operator*() { return cell_; }
     ExponentialCell* operator->() { return &cell_; }
+    ExponentialCell::Word* words() { return words_.data(); }
     [[nodiscard]] ExponentialSnapshot snapshot() const {
         ExponentialSnapshot out;
         read(cell_, out);
@@ -606,6 +607,52 @@ TEST(ExponentialSnapshot, IsReadWithinBoundsWhileItsOwnerRecords) {
         expect_trimmed(snapshot.positive, size_max);
         expect_trimmed(snapshot.negative, size_max);
     }
+}
+
+TEST(ExponentialCell, TellsThatItWasReadAmidAMove) {
+    Cell cell(4);
+    cell->record(1.5);
+    ExponentialSnapshot snapshot;
+    EXPECT_TRUE(read(*cell, snapshot));
+    cell.words()[0].fetch_add(std::uint64_t{1} << 32); // As its owner does when it begins one.
+    EXPECT_FALSE(read(*cell, snapshot));
+    EXPECT_LE(snapshot.positive.counts.size(), 4U);
+    cell.words()[0].fetch_add(std::uint64_t{1} << 32);
+    EXPECT_TRUE(read(*cell, snapshot));
+    EXPECT_EQ(snapshot.count(), 1U);
+}
+
+// Goal: edge E4. Method: values that make the window move all the time; of a read that says it is whole, the count lies
+// between what had been recorded before and after it.
+TEST(ExponentialCell, IsReadWholeWhileItsOwnerMovesCounts) {
+    auto random = Random::seeded("IsReadWholeWhileItsOwnerMovesCounts");
+    Cell cell(20);
+    std::atomic<std::uint64_t> recorded{0};
+    std::atomic<bool> enough{false};
+    std::jthread owner([&] {
+        for (std::uint64_t i = 1;; ++i) {                           // Bound: the reader's, below.
+            if (enough.load(std::memory_order_relaxed)) { return; } // Relaxed: a hint.
+            if (i % 100 == 1) { cell->reset(20); } // A new life; its counts begin anew.
+            cell->record(
+                std::ldexp(static_cast<double>(random.between(1, 8)), static_cast<int>(i % 100)));
+            recorded.store(i, std::memory_order_release); // Pairs with the reader's first load.
+        }
+    });
+    ExponentialSnapshot snapshot;
+    constexpr int wanted = 2000;
+    int whole = 0;
+    for (int reads = 0; whole < wanted && reads < 50'000'000 && !HasFailure(); ++reads) {
+        const auto before = recorded.load(std::memory_order_acquire); // Pairs with the owner's.
+        const bool in_place = read(*cell, snapshot);
+        const auto after = recorded.load(std::memory_order_acquire); // As above.
+        // At a whole hundred the next life may have begun.
+        if (!in_place || before % 100 == 0 || before / 100 != after / 100) { continue; }
+        ++whole;
+        EXPECT_GE(snapshot.count(), before % 100);
+        EXPECT_LE(snapshot.count(), after % 100 + 1);
+    }
+    enough.store(true, std::memory_order_relaxed); // As above.
+    EXPECT_EQ(whole, wanted);
 }
 
 } // namespace
