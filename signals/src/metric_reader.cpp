@@ -328,14 +328,14 @@ private:
 
     // Adds the ends of this interval to what every reader has to hand out.
     void note_ends(Series& series, const MinMax& ended, const MinMax& all) const noexcept {
-        series.lifetime.add(all);
-        for (auto& reader : series.since_read) { reader.add(ended); }
+        series.ends->lifetime.add(all);
+        for (auto& reader : series.ends->since_read) { reader.add(ended); }
     }
 
     // `is_new`: to this reader, which gets all there is. Its slot may have been another's.
     MinMax ends(Series& series, bool is_new) const noexcept {
-        const auto since = std::exchange(series.since_read[reader_.slot], {});
-        return is_delta_ && !is_new ? since : series.lifetime;
+        const auto since = std::exchange(series.ends->since_read[reader_.slot], {});
+        return is_delta_ && !is_new ? since : series.ends->lifetime;
     }
 
     void histogram(Series& series) {

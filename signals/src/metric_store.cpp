@@ -221,6 +221,7 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
         reserve_one_more(active, active.size());
         reserve_one_more(free, storage.size());
         auto attributes = encode_key(canonical, attributes_tag(identity.kind));
+        auto ends = form >= Form::histogram_integer ? std::make_unique<Series::Ends>() : nullptr;
         if (free.empty()) {
             made = &storage.emplace_back();
             made->number = static_cast<std::uint32_t>(storage.size() - 1);
@@ -232,6 +233,7 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
             free.pop_back();
         }
         made->attributes = std::move(attributes);
+        made->ends = std::move(ends);
     } catch (...) {
         CellSpace::release(place, cell_words);
         throw;
@@ -249,8 +251,6 @@ Series* Stream::create(std::string canonical, std::uint64_t hash) {
     made->is_hidden = false;
     made->is_recalled = false;
     made->pins = 0;
-    made->lifetime = {};
-    made->since_read = {};
     made->exemplars.clear();
     made->last.store(0, std::memory_order_relaxed);        // relaxed: published by `cell`.
     made->touched.store(false, std::memory_order_relaxed); // As above.
@@ -454,8 +454,7 @@ void Stream::begin_anew() noexcept {
         series->touched.store(false, std::memory_order_relaxed);
         series->start_unix_ns = start_unix_ns;
         series->last_total = 0;
-        series->lifetime = {};
-        series->since_read = {};
+        if (series->ends != nullptr) { *series->ends = {}; }
         // Another thread may have been amid it: what it held is left behind.
         new (&series->exemplars) Reservoir;
     }

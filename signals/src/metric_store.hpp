@@ -107,8 +107,11 @@ struct Series : SeriesTarget, MetricSeries {
     std::uint64_t last_seen = 0;    // Gauges: the value that was handed out last.
     std::int64_t hidden_at_ns = 0;  // Steady.
     std::int64_t changed_at_ns = 0; // Steady: when it was last seen to change.
-    MinMax lifetime;                // Histograms.
-    std::array<MinMax, readers_max> since_read; // Histograms: by delta reader.
+    struct Ends {
+        MinMax lifetime;
+        std::array<MinMax, readers_max> since_read; // By delta reader.
+    };
+    std::unique_ptr<Ends> ends; // Histograms only: most series are none.
     Reservoir exemplars;
 };
 

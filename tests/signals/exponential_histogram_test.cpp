@@ -630,8 +630,8 @@ TEST(ExponentialCell, IsReadWholeWhileItsOwnerMovesCounts) {
     std::atomic<std::uint64_t> recorded{0};
     std::atomic<bool> enough{false};
     std::jthread owner([&] {
-        for (std::uint64_t i = 1;; ++i) {
-            if (enough.load(std::memory_order_relaxed)) { break; } // relaxed: a hint.
+        for (std::uint64_t i = 1;; ++i) {                           // Bound: the reader's, below.
+            if (enough.load(std::memory_order_relaxed)) { return; } // Relaxed: a hint.
             if (i % 100 == 1) { cell->reset(20); } // A new life; its counts begin anew.
             cell->record(
                 std::ldexp(static_cast<double>(random.between(1, 8)), static_cast<int>(i % 100)));
