@@ -10,6 +10,20 @@
 #include <utility>
 
 namespace weft::detail {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+// After a spool refused a batch, until it is asked again where nothing has been deleted from it.
+constexpr std::chrono::seconds refusal{1};
+
+// Whether the batch may be accepted another time. Parts of it that were would be sent twice.
+bool is_for_now(const SendOutcome& outcome) noexcept {
+    return outcome.dropped != 0 && outcome.exported + outcome.rejected == 0 &&
+           (outcome.reason == DropReason::retry_exhausted ||
+            outcome.reason == DropReason::shutdown);
+}
+
+} // namespace
 
 Destination::Destination(Shared shared, DestinationSetup setup)
     : executor_(std::move(shared.executor)), signal_(shared.signal), bell_(std::move(shared.bell)),
@@ -17,7 +31,30 @@ Destination::Destination(Shared shared, DestinationSetup setup)
       full_key_(fmt::format("destination.{}.{}.full", weft::name(signal_), name_)),
       sink_(std::move(setup.sink)), sends_max_(sink_->connections()),
       waiting_bytes_max_(setup.waiting_bytes_max), when_full_(setup.when_full),
-      filter_(std::move(setup.filter)), settled_(std::move(setup.settled)) {}
+      filter_(std::move(setup.filter)), settled_(std::move(setup.settled)),
+      resend_after_(setup.resend_after) {
+    if (setup.spool != nullptr) { spool_.emplace(std::move(setup.spool), account_); }
+}
+
+bool Destination::has_room() const noexcept {
+    return waiting_bytes_ < waiting_bytes_max_ || (spool_ && !is_refused_);
+}
+
+// False: the batch is still the caller's.
+bool Destination::spool(
+    const std::shared_ptr<const Batch>& batch, std::uint64_t first_record,
+    std::uint64_t Account::Counts::*from) {
+    if (!spool_) { return false; }
+    const auto now = Clock::now();
+    try {
+        is_refused_ = !spool_->append(batch, first_record, from, now);
+    } catch (const std::bad_alloc&) { is_refused_ = true; } // As a disk that refuses.
+    if (is_refused_) {
+        ask_again_at_ = now + refusal;
+        refused_disk_bytes_ = spool_->disk_bytes();
+    }
+    return !is_refused_;
+}
 
 bool Destination::is_wanted(const Batch& batch) {
     if (!filter_) { return true; }
@@ -50,7 +87,10 @@ Destination::Waiting Destination::pop_front() {
 void Destination::take(
     const std::shared_ptr<const Batch>& batch, std::uint64_t first_record, bool must_give_way) {
     if (!is_wanted(*batch)) { return drop_pending(batch->records, DropReason::filtered); }
-    if (must_give_way && !has_room()) {
+    if (spool(batch, first_record, &Account::Counts::pending)) { return; }
+    if (is_closed_) { return drop_pending(batch->records, DropReason::shutdown); }
+    const auto is_full = [this] { return waiting_bytes_ >= waiting_bytes_max_; };
+    if (must_give_way && is_full()) {
         log_.report(DiagnosticLevel::warning, full_key_, [&] {
             return fmt::format(
                 "destination \"{}\" cannot keep up: batches of {} are dropped for it while the "
@@ -60,74 +100,130 @@ void Destination::take(
         if (when_full_ == WhenFull::drop_newest) {
             return drop_pending(batch->records, DropReason::queue_full);
         }
-        while (!has_room()) { // Bound: each turn takes one off, and none is room.
+        while (is_full()) { // Bound: each turn takes one off, and none is room.
             drop_pending(pop_front().batch->records, DropReason::queue_full);
         }
         bell_->progress.made();
     }
     try {
-        waiting_.push_back({batch, first_record});
+        waiting_.push_back({batch, first_record, spool_ ? spool_->end_number() : 0});
     } catch (const std::bad_alloc&) {
         return drop_pending(batch->records, DropReason::encode_failed);
     }
     waiting_bytes_ += batch->body.size();
 }
 
+// In order of age: what the spool refused goes when all that is older has left it.
+bool Destination::memory_is_next() const noexcept {
+    if (waiting_.empty()) { return false; }
+    return !spool_ || spool_->empty() || spool_->front_number() >= waiting_.front().behind;
+}
+
+std::optional<Destination::Sending> Destination::next() {
+    if (memory_is_next()) {
+        Waiting next = pop_front();
+        account_.change([&](Account::Counts& counts) {
+            counts.pending -= next.batch->records;
+            counts.in_flight += next.batch->records;
+        });
+        return Sending{std::move(next.batch), next.first_record, std::nullopt, steady_now_ns()};
+    }
+    if (!spool_) { return std::nullopt; }
+    auto next = spool_->next();
+    if (!next) { return std::nullopt; } // What was left could not be read.
+    return Sending{std::move(next->batch), next->first_record, next->id, steady_now_ns()};
+}
+
 void Destination::start_sends() {
-    while (!waiting_.empty() && sending_.size() < sends_max_) { // Bound: sends_max_.
-        start_send();
+    if (spool_ && Clock::now() < resend_at_) { return; }
+    while (!is_closed_ && sending_.size() < sends_max_ &&
+           (!waiting_.empty() || (spool_ && !spool_->empty()))) { // Bound: sends_max_.
+        std::multiset<std::uint64_t> place{0}; // Here, for it may throw: nothing has moved yet.
+        auto what = next();
+        if (!what) { return bell_->progress.made(); }
+        auto node = place.extract(place.begin());
+        node.value() = what->first_record;
+        sending_.insert(std::move(node));
+        start(*std::move(what));
     }
 }
 
-void Destination::start_send() {
-    const auto first = waiting_.front().first_record;
-    sending_.insert(first); // May throw: nothing has moved yet.
-    Waiting next = pop_front();
-    const auto records = next.batch->records;
-    account_.change([&](Account::Counts& counts) {
-        counts.pending -= records;
-        counts.in_flight += records;
-    });
-    const auto begun_ns = steady_now_ns();
+void Destination::start(Sending what) {
+    auto batch = what.batch;
     try {
         asio::co_spawn(
-            executor_, sink_->send(std::move(next.batch)),
-            [self = shared_from_this(), first, records,
-             begun_ns](const std::exception_ptr& error, const SendOutcome& outcome) {
-                self->sent(first, records, error, outcome);
-                self->tell_settled(begun_ns, records, error, outcome);
+            executor_, sink_->send(std::move(batch)),
+            [self = shared_from_this(),
+             what](const std::exception_ptr& error, const SendOutcome& outcome) {
+                if (!error) { return self->sent(what, outcome); }
+                SendOutcome failed;
+                failed.dropped = what.batch->records;
+                failed.reason = DropReason::internal_error;
+                self->sent(what, failed);
             });
-    } catch (const std::bad_alloc&) { sent(first, records, std::current_exception(), {}); }
+    } catch (const std::bad_alloc&) {
+        SendOutcome failed;
+        failed.dropped = what.batch->records;
+        failed.reason = DropReason::internal_error;
+        sent(std::move(what), failed);
+    }
 }
 
-void Destination::sent(
-    std::uint64_t first_record, std::uint64_t records, const std::exception_ptr& error,
-    const SendOutcome& outcome) {
+// On disk, where it stays or is put. True: it will be sent again.
+bool Destination::keep(Sending& what) {
+    if (!what.spool_id) {
+        return spool(what.batch, what.first_record, &Account::Counts::in_flight);
+    }
     account_.change([&](Account::Counts& counts) {
-        counts.in_flight -= records;
-        if (error) {
-            counts.drop(records, DropReason::internal_error);
-        } else {
+        counts.in_flight -= what.batch->records;
+        counts.spooled += what.batch->records;
+    });
+    // Where it has been given up, with the batch in it, the next start sends it; so it does without memory to note it.
+    if (spool_) { spool_->put_back({*what.spool_id, what.batch, what.first_record}); }
+    return true;
+}
+
+void Destination::sent(Sending what, SendOutcome outcome) {
+    const auto now = Clock::now();
+    const bool has_disk = spool_ || what.spool_id;
+    if (has_disk && is_for_now(outcome) && keep(what)) {
+        resend_at_ = now + resend_after_;
+    } else {
+        account_.change([&](Account::Counts& counts) {
+            counts.in_flight -= what.batch->records;
             counts.exported += outcome.exported;
             counts.rejected += outcome.rejected;
             counts.drop(outcome.dropped, outcome.reason);
-        }
-    });
-    sending_.erase(sending_.find(first_record));
+        });
+        if (spool_ && what.spool_id) { spool_->acknowledge(*what.spool_id, now); }
+    }
+    sending_.erase(sending_.find(what.first_record));
     bell_->progress.made();
     bell_->ring();
+    if (settled_) { settled_(steady_now_ns() - what.begun_ns, outcome); }
 }
 
-void Destination::tell_settled(
-    std::int64_t begun_ns, std::uint64_t records, const std::exception_ptr& error,
-    const SendOutcome& outcome) {
-    if (!settled_) { return; }
-    const auto elapsed_ns = steady_now_ns() - begun_ns;
-    if (!error) { return settled_(elapsed_ns, outcome); }
-    SendOutcome failed;
-    failed.dropped = records;
-    failed.reason = DropReason::internal_error;
-    settled_(elapsed_ns, failed);
+void Destination::keep_up(TimePoint now) {
+    if (!spool_) { return; }
+    spool_->sync_if_due(now);
+    // Full on disk and in memory. The youngest asks whether there is room again, so that nothing enters before there is; in
+    // memory it is the last, and nothing has entered the spool since.
+    const bool may_ask = now >= ask_again_at_ || spool_->disk_bytes() < refused_disk_bytes_;
+    if (has_room() || !may_ask || waiting_.back().behind != spool_->end_number()) { return; }
+    const Waiting youngest = waiting_.back();
+    if (!spool(youngest.batch, youngest.first_record, &Account::Counts::pending)) { return; }
+    waiting_.pop_back();
+    waiting_bytes_ -= youngest.batch->body.size();
+}
+
+Destination::TimePoint Destination::due() const noexcept {
+    auto at = TimePoint::max();
+    if (!spool_) { return at; }
+    if (const auto sync = spool_->sync_due()) { at = std::min(at, *sync); }
+    if (resend_at_ > Clock::now() && (!spool_->empty() || !waiting_.empty())) {
+        at = std::min(at, resend_at_);
+    }
+    return at;
 }
 
 std::uint64_t Destination::resolved_until(std::uint64_t consumed) const noexcept {
@@ -135,7 +231,7 @@ std::uint64_t Destination::resolved_until(std::uint64_t consumed) const noexcept
     // Decisions reorder: the first in line need not hold the oldest record.
     for (const auto& next : waiting_) { first = std::min(first, next.first_record); }
     if (!sending_.empty()) { first = std::min(first, *sending_.begin()); }
-    return first;
+    return spool_ ? spool_->resolved_until(first) : first;
 }
 
 asio::awaitable<void> Destination::stop(TimePoint give_up) {
@@ -147,10 +243,15 @@ asio::awaitable<void> Destination::stop(TimePoint give_up) {
 
 void Destination::drop_the_rest(std::uint64_t records_before) {
     std::uint64_t left = records_before;
-    for (const auto& next : waiting_) { left += next.batch->records; }
+    for (const auto& next : waiting_) {
+        if (!spool(next.batch, next.first_record, &Account::Counts::pending)) {
+            left += next.batch->records;
+        }
+    }
     waiting_.clear();
     waiting_bytes_ = 0;
     drop_pending(left, DropReason::shutdown);
+    spool_.reset(); // Forces to disk what is not yet.
 }
 
 } // namespace weft::detail

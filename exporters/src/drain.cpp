@@ -104,7 +104,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const std::unique_ptr<detail::TailSampler> tail; // Null: records go straight to the builder.
     std::uint64_t builder_first = 0; // As Destination::take's, for the batch being built.
     TimePoint builder_since{};       // When its first record was consumed.
-    std::uint64_t consumed = 0;      // Records.
+    std::uint64_t consumed = 1;      // Records; what a spool has resumed stands for number 0.
     std::uint64_t flush_until =
         0; // A flush waits for the records before this: their batches close early.
     std::size_t stops_left = 0; // Destinations that are still stopping.
@@ -174,9 +174,13 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 "no memory for a batch: its records are dropped");
             return;
         }
-        const bool some_have_room = !is_blocked();
+        const auto with_room =
+            std::count_if(destinations.begin(), destinations.end(), [](const auto& destination) {
+                return destination->has_room();
+            });
         for (const auto& destination : destinations) {
-            destination->take(batch, builder_first, some_have_room);
+            const bool others_have_room = with_room > (destination->has_room() ? 1 : 0);
+            destination->take(batch, builder_first, others_have_room);
         }
     }
 
@@ -216,7 +220,6 @@ struct Drain::State : std::enable_shared_from_this<State> {
     // Puts what is in the rings before the tail sampler, and at most one batch of what it kept into the builder.
     // Returns whether there may be more of either.
     bool consume_by_trace() {
-        if (is_blocked()) { return false; }
         const auto now_ns = to_ns(Clock::now());
         std::uint64_t taken = 0;
         std::uint64_t failed = 0;
@@ -281,7 +284,6 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // Fills at most one batch from the rings. Returns whether anything was there.
     bool consume() {
-        if (is_blocked()) { return false; }
         std::uint64_t taken = 0;
         std::uint64_t items = 0;
         std::uint64_t failed = 0;
@@ -336,15 +338,19 @@ struct Drain::State : std::enable_shared_from_this<State> {
     [[nodiscard]] TimePoint next_look() const {
         TimePoint at = Clock::now() + options.poll;
         if (!builder.empty()) { at = std::min(at, builder_since + options.delay); }
+        for (const auto& destination : destinations) { at = std::min(at, destination->due()); }
         return at; // Tail decisions may be a poll late.
     }
 
     // One turn of the loop. Returns whether the queue may hold more. An error costs the turn, not the drain.
     bool work() {
         try {
-            const bool more = tail ? consume_by_trace() : consume();
+            const bool more = !is_blocked() && (tail ? consume_by_trace() : consume());
             close_if_due();
-            for (const auto& destination : destinations) { destination->start_sends(); }
+            for (const auto& destination : destinations) {
+                destination->start_sends();
+                destination->keep_up(Clock::now());
+            }
             keep_house();
             return more;
         } catch (const std::exception& error) {
@@ -380,6 +386,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
             return stopped || cancellation.cancelled() != asio::cancellation_type::none;
         };
         const auto mark = queue.mark();
+        for (const auto& destination : destinations) { destination->end_pause(); }
         poke();
         co_await bell->progress.wait_until(
             [&] { return is_over() || queue.has_consumed(mark); }, deadline);
@@ -401,6 +408,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
             co_return;
         }
         for (const auto& destination : destinations) { // At once: one may take all the time.
+            destination->close();
             ++stops_left;
             asio::co_spawn(
                 executor, destination->stop(give_up),
@@ -410,6 +418,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 });
         }
         co_await bell->progress.wait_until([&] { return stops_left == 0; }, give_up);
+        spool_the_rest();
         drop_the_rest();
         for (std::size_t i = 0; i < destinations.size(); ++i) {
             report_losses(*destinations[i], before[i], ledger(i));
@@ -427,6 +436,22 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 descriptor.close(ignored);
             },
             [this] { descriptor.release(); });
+    }
+
+    // Where there is a disk, what never came into a batch waits there for the next start. Bound: the queue, whose producers
+    // have stopped.
+    void spool_the_rest() {
+        const bool some_have_spools =
+            std::any_of(destinations.begin(), destinations.end(), [](const auto& destination) {
+                return destination->has_spool();
+            });
+        if (!some_have_spools) { return; }
+        try {
+            while (tail ? consume_by_trace() : consume()) {}
+            decide_all();
+            while (tail && fill_from_tail()) {}
+            if (!builder.empty()) { close_batch(); }
+        } catch (const std::bad_alloc&) {} // What is left is dropped, and counted, next.
     }
 
     // After the last flush: whatever has not been sent by now is not going to be.
@@ -460,7 +485,8 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 "{}{} {}", reasons.empty() ? "" : ", ", count, name(static_cast<DropReason>(i)));
         }
         if (total == 0) { return; }
-        const auto to = at.name().empty() ? "" : fmt::format(" to \"{}\"", at.name());
+        const auto to =
+            destinations.size() == 1 ? "" : fmt::format(" to \"{}\"", at.name()); // Of several.
         log.report(
             DiagnosticLevel::error, fmt::format("drain.{}.{}.shutdown", name(signal), at.name()),
             [&] {
@@ -503,6 +529,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
             sum.rejected += one.rejected;
             sum.dropped += one.dropped;
             sum.pending += one.pending;
+            sum.spooled += one.spooled;
         }
         return sum;
     }

@@ -1,6 +1,8 @@
 #pragma once
 #include <weft/exporters/sink.hpp>
+#include <weft/exporters/spool.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -8,13 +10,6 @@
 #include <string>
 
 namespace weft {
-
-/// What a destination does with a batch it has no room for while another destination of the signal has. While none has
-/// room, nobody loses anything: the rings are left to fill.
-enum class WhenFull : std::uint8_t {
-    drop_newest, ///< The batch is lost to it.
-    drop_oldest, ///< What has waited longest is, until there is room.
-};
 
 /// Told of each batch once it is settled, all retries included, on the drain's executor: for measurements. Must not throw.
 using BatchSettled = std::function<void(std::int64_t elapsed_ns, const SendOutcome&)>;
@@ -26,11 +21,19 @@ struct DestinationSetup {
     std::shared_ptr<Sink> sink{}; ///< At most `Sink::connections` sends at one time.
     /// Most bytes of batches that wait for the sink; the last may exceed it. 1 KiB to 1 GiB.
     std::size_t waiting_bytes_max = 4u << 20;
+    /// What gives way when a batch finds no room here while another destination has: that batch, or what has waited
+    /// longest. While none has room, nobody loses anything: the rings are left to fill.
     WhenFull when_full = WhenFull::drop_newest;
     /// Whether a batch is for this destination; others are counted as DropReason::filtered. Empty: all are. It runs on the
     /// drain's executor and must not block; a batch for which it throws is let through.
     std::function<bool(const Batch&)> filter{};
     BatchSettled settled{};
+    /// Batches are written to it before they are sent, and leave it once they are settled; what has to wait, waits there.
+    /// Those that a send gives up on for the time being (retry_exhausted, shutdown) stay and are sent again. One that it has
+    /// no room for waits in memory like any other. Null: none. It is given up with the shutdown.
+    std::shared_ptr<Spool> spool{};
+    /// From a send that was given up until the next, but for a flush. 1 ms to a day.
+    std::chrono::milliseconds resend_after{5000};
 };
 
 } // namespace weft
