@@ -24,7 +24,8 @@ FlushReport report_since(const Ledger& before, const Ledger& after, bool complet
         .exported = after.exported - before.exported,
         .rejected = after.rejected - before.rejected,
         .dropped = after.dropped_total() - before.dropped_total(),
-        .pending = after.queued + after.in_flight};
+        .pending = after.queued + after.in_flight,
+        .spooled = after.spooled};
 }
 
 } // namespace weft

@@ -33,13 +33,24 @@ using Clock = std::chrono::steady_clock;
 /// Units: bytes of a record without its text.
 inline constexpr std::size_t bare_record_bytes = 64;
 
+/// Letters that do not compress to nothing, the same for a number.
+[[nodiscard]] inline std::string span_text(std::uint64_t number, std::size_t bytes) {
+    std::string text(bytes, 'x');
+    std::uint64_t state = number * 0x9e3779b97f4a7c15u + 1;
+    for (auto& c : text) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        c = static_cast<char>('0' + (state >> 58));
+    }
+    return text;
+}
+
 /// What a record's body is: one `spans` field of ScopeSpans. The span's id is `number`.
 [[nodiscard]] inline std::string span_field(std::uint64_t number, std::size_t text_bytes = 0) {
     otlp::trace::v1::ScopeSpans scope;
     auto& span = *scope.add_spans();
     span.set_trace_id(std::string(16, '\x01'));
     span.set_span_id(reinterpret_cast<const char*>(&number), sizeof number);
-    span.set_name(std::string(text_bytes, 'x'));
+    span.set_name(span_text(number, text_bytes));
     return scope.SerializeAsString();
 }
 
@@ -122,16 +133,25 @@ protected:
         queue = std::make_unique<RecordQueue>(bytes, shards);
     }
 
+    std::shared_ptr<Sink> make_sink(OtlpHttpOptions options) {
+        auto made = OtlpHttpSink::create(io.get_executor(), std::move(options), log);
+        EXPECT_TRUE(made);
+        return std::shared_ptr<Sink>(std::move(*made));
+    }
+
     void start(BatchOptions batch, OtlpHttpOptions sink) {
+        start(batch, make_sink(std::move(sink)), {});
+    }
+
+    void start(
+        BatchOptions batch, std::shared_ptr<Sink> sink, std::vector<DestinationSetup> others) {
         ASSERT_EQ(problem_in(batch), "");
-        auto made = OtlpHttpSink::create(io.get_executor(), sink, log);
-        ASSERT_TRUE(made);
         drain = std::make_unique<Drain>(Drain::Setup{
             .executor = io.get_executor(),
             .signal = Signal::traces,
             .queue = *queue,
             .resource = {},
-            .sink = std::move(*made),
+            .sink = std::move(sink),
             .batch = batch,
             .producer_counts =
                 [this](Ledger& ledger) {
@@ -146,7 +166,8 @@ protected:
                     settlements.push_back(outcome);
                 },
             .log = log,
-            .tail = tail});
+            .tail = tail,
+            .destinations = std::move(others)});
         asio::co_spawn(io, drain->run(), [this](const std::exception_ptr& error) {
             EXPECT_FALSE(error);
             drain_ended = true;
@@ -156,7 +177,8 @@ protected:
     /// Pushes spans with the next numbers; what the queue refuses is counted as producers do.
     void push_spans(std::size_t count, std::size_t text_bytes = 0) {
         for (std::size_t i = 0; i < count; ++i) {
-            if (push(*queue, span_record(pushed++, text_bytes)) != RecordQueue::Push::accepted) {
+            if (push(*queue, span_record(first_number + pushed++, text_bytes)) !=
+                RecordQueue::Push::accepted) {
                 ++refused;
             }
         }
@@ -180,14 +202,18 @@ protected:
             co_await shutdown(0ms);
             EXPECT_TRUE(co_await eventually([&] { return drain_ended; }));
         });
-        const auto ledger = drain->ledger();
-        EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
-        EXPECT_EQ(ledger.created, pushed) << ledger.to_json();
-        EXPECT_EQ(ledger.queued + ledger.in_flight, 0u) << ledger.to_json();
+        for (std::size_t i = 0; i < drain->destinations(); ++i) {
+            const auto ledger = drain->ledger(i);
+            EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
+            EXPECT_EQ(ledger.created, pushed + resumed) << ledger.to_json();
+            EXPECT_EQ(ledger.queued + ledger.in_flight, 0u) << ledger.to_json();
+        }
     }
 
     TailSampling tail{};
+    std::uint64_t first_number = 0; // Of the spans that are pushed.
     std::uint64_t pushed = 0;
+    std::uint64_t resumed = 0; // From the destinations' spools.
     std::atomic<std::uint64_t> refused{0};
     int housekept = 0;
     std::vector<SendOutcome> settlements;

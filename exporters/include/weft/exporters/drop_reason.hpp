@@ -22,9 +22,12 @@ enum class DropReason : std::uint8_t {
     shutdown,           ///< The exporter was stopped or cancelled before the batch was accepted.
     tail_sampled_out,   ///< A decision on its whole trace removed it: see TailSampling.
     internal_error,     ///< An exception inside the exporter.
+    filtered,           ///< Not meant for this destination: see DestinationSetup::filter.
+    spool_full,         ///< Deleted unsent: the spool made room, see SpoolOptions::when_full.
+    spool_corrupt,      ///< Destroyed on disk.
 };
 
-inline constexpr std::size_t drop_reason_count = 11; ///< Size of an array indexed by DropReason.
+inline constexpr std::size_t drop_reason_count = 14; ///< Size of an array indexed by DropReason.
 
 /// The snake_case name that ledgers, metrics and reports show.
 [[nodiscard]] constexpr std::string_view name(DropReason reason) noexcept {
@@ -39,10 +42,13 @@ inline constexpr std::size_t drop_reason_count = 11; ///< Size of an array index
         "response_too_large",
         "shutdown",
         "tail_sampled_out",
-        "internal_error"};
+        "internal_error",
+        "filtered",
+        "spool_full",
+        "spool_corrupt"};
     const auto index = static_cast<std::size_t>(reason);
     return index < names.size() ? names[index] : "unknown";
 }
-static_assert(name(DropReason::internal_error) == "internal_error");
+static_assert(name(DropReason::spool_corrupt) == "spool_corrupt");
 
 } // namespace weft

@@ -39,6 +39,7 @@ struct FlushReport {
     std::uint64_t rejected = 0;
     std::uint64_t dropped = 0;
     std::uint64_t pending = 0; ///< Still queued or in flight when it returned.
+    std::uint64_t spooled = 0; ///< On disk then: the next start goes on with it.
 };
 
 /// What happened between two looks at a ledger.
