@@ -1,8 +1,8 @@
-#include "progress.hpp"
+#include "bell.hpp"
+#include "destination.hpp"
 #include "tail_sampler.hpp"
 
 #include <weft/exporters/drain.hpp>
-#include <weft/runtime/clock.hpp>
 #include <weft/runtime/fork.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -15,11 +15,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
-#include <deque>
-#include <mutex>
-#include <set>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -65,32 +67,16 @@ std::string problem_in(const BatchOptions& options) {
     return {};
 }
 
-// Shared with what is under way on the executor, so that the Drain may go while a send ends.
+// Shared with the coroutines that use it: they may outlast the Drain.
 struct Drain::State : std::enable_shared_from_this<State> {
-    // A closed batch, and how many records had been consumed before its first. Records have numbers; counts are of items.
-    struct Waiting {
-        std::shared_ptr<const Batch> batch;
-        std::uint64_t first_record = 0;
-    };
-    struct Counts {
-        std::uint64_t consumed =
-            0; // = exported + rejected + dropped + pending + in_flight, at every unlock.
-        std::uint64_t pending = 0; // Waiting for a decision, in the builder, or waiting to be sent.
-        std::uint64_t in_flight = 0;
-        std::uint64_t exported = 0;
-        std::uint64_t rejected = 0;
-        std::array<std::uint64_t, drop_reason_count> dropped{};
-    };
-
     explicit State(Setup&& s)
         : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
-          one_item_each(s.one_item_each), sink(std::move(s.sink)), sends_max(sink->connections()),
-          options(s.batch), producer_counts(std::move(s.producer_counts)),
-          housekeeping(std::move(s.housekeeping)), log(s.log),
-          builder(s.signal, std::move(s.resource)),
+          one_item_each(s.one_item_each), options(s.batch),
+          producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
+          log(s.log), bell(std::make_shared<detail::Bell>(executor)),
+          destinations(make_destinations(s)), builder(s.signal, std::move(s.resource)),
           tail(s.tail.enabled ? std::make_unique<detail::TailSampler>(s.tail) : nullptr),
-          timer(executor), progress(executor), descriptor(executor) {
-        settled = std::move(s.settled);
+          descriptor(executor) {
         const int event = queue.wake_descriptor();
         own.open([this, event] {
             const int copy = fcntl(event, F_DUPFD_CLOEXEC, 0);
@@ -106,50 +92,61 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const Signal signal;
     RecordQueue& queue;
     const bool one_item_each;
-    const std::shared_ptr<Sink> sink;
-    const std::size_t sends_max;
     const BatchOptions options;
     const ProducerCounts producer_counts;
     const Housekeeping housekeeping;
-    Settled settled;
     Diagnostics& log;
+    const std::shared_ptr<detail::Bell> bell;
+    const std::vector<std::shared_ptr<detail::Destination>> destinations; // At least one.
 
     // The executor's.
     BatchBuilder builder;
     const std::unique_ptr<detail::TailSampler> tail; // Null: records go straight to the builder.
-    std::uint64_t builder_first = 0; // As Waiting::first_record, for the batch being built.
+    std::uint64_t builder_first = 0; // As Destination::take's, for the batch being built.
     TimePoint builder_since{};       // When its first record was consumed.
-    std::deque<Waiting> waiting;
-    std::size_t waiting_bytes = 0;
-    std::multiset<std::uint64_t> sending; // first_record of each batch in flight.
-    std::uint64_t consumed = 0;           // Records.
+    std::uint64_t consumed = 0;      // Records.
     std::uint64_t flush_until =
-        0;                // A flush waits for the records before this: their batches close early.
-    bool stopped = false; // Nothing is sent any more.
-    bool ended = false;   // Everything has been counted.
-    bool poked = false;   // Something changed while the loop was not waiting.
+        0; // A flush waits for the records before this: their batches close early.
+    std::size_t stops_left = 0; // Destinations that are still stopping.
+    bool stopped = false;       // Nothing is sent any more.
+    bool ended = false;         // Everything has been counted.
     TimePoint housekeeping_due{};
-    asio::steady_timer timer;  // The loop's.
-    detail::Progress progress; // For flushes that wait, and whoever wants room.
     asio::posix::stream_descriptor descriptor;
     detail::OwnDescriptor own; // The descriptor's.
 
-    mutable std::mutex mutex; // Guards counts: the ledger is read from any thread.
-    Counts counts;
-
-    void poke() {
-        poked = true;
-        timer.cancel();
+    std::vector<std::shared_ptr<detail::Destination>> make_destinations(Setup& s) const {
+        std::vector<DestinationSetup> setups = std::move(s.destinations);
+        if (s.sink != nullptr) {
+            setups.insert(
+                setups.begin(), {.sink = std::move(s.sink),
+                                 .waiting_bytes_max = s.batch.waiting_bytes_max,
+                                 .settled = std::move(s.settled)});
+        }
+        if (setups.empty()) { throw std::invalid_argument("Drain::Setup: it has no destination"); }
+        std::vector<std::shared_ptr<detail::Destination>> made;
+        for (auto& setup : setups) {
+            made.push_back(std::make_shared<detail::Destination>(
+                detail::Destination::Shared{executor, signal, bell, log}, std::move(setup)));
+        }
+        return made;
     }
-    void progressed() { progress.made(); }
+
+    void poke() { bell->ring(); }
+    void progressed() { bell->progress.made(); }
+
+    // What happens before the batches part happens to every destination.
+    template <class Change>
+    void change_all(Change&& how) {
+        for (const auto& destination : destinations) { destination->account().change(how); }
+    }
 
     // Every record before this one is exported, rejected or dropped.
     [[nodiscard]] std::uint64_t resolved_until() const {
         std::uint64_t first = builder.empty() ? consumed : builder_first;
-        // Decisions reorder: the first in line need not hold the oldest record.
-        for (const auto& next : waiting) { first = std::min(first, next.first_record); }
         if (tail) { first = std::min(first, tail->first_index()); }
-        if (!sending.empty()) { first = std::min(first, *sending.begin()); }
+        for (const auto& destination : destinations) {
+            first = std::min(first, destination->resolved_until(consumed));
+        }
         return first;
     }
 
@@ -158,27 +155,37 @@ struct Drain::State : std::enable_shared_from_this<State> {
     }
 
     void drop_pending(std::uint64_t records, DropReason reason) {
-        const std::lock_guard lock(mutex);
-        counts.pending -= records;
-        counts.dropped[static_cast<std::size_t>(reason)] += records;
+        change_all([&](detail::Account::Counts& counts) {
+            counts.pending -= records;
+            counts.drop(records, reason);
+        });
     }
 
     void close_batch() {
         const auto records = builder.records();
+        std::shared_ptr<const Batch> batch;
         try {
-            waiting.push_back({builder.finish(), builder_first});
-            waiting_bytes += waiting.back().batch->body.size();
+            batch = builder.finish();
         } catch (const std::bad_alloc&) {
             builder.clear();
             drop_pending(records, DropReason::encode_failed);
             log.report(
                 DiagnosticLevel::error, "batch_no_memory",
                 "no memory for a batch: its records are dropped");
+            return;
+        }
+        const bool some_have_room = !is_blocked();
+        for (const auto& destination : destinations) {
+            destination->take(batch, builder_first, some_have_room);
         }
     }
 
-    // While this much waits, the queue is left alone, and its producers need not wake us.
-    [[nodiscard]] bool is_blocked() const { return waiting_bytes >= options.waiting_bytes_max; }
+    // While no destination has room, the queue is left alone, and its producers need not wake us.
+    [[nodiscard]] bool is_blocked() const {
+        return std::none_of(destinations.begin(), destinations.end(), [](const auto& destination) {
+            return destination->has_room();
+        });
+    }
 
     // Appends to the batch. False when the record is lost for want of memory.
     bool build(const Record& record, std::uint64_t index) {
@@ -239,11 +246,12 @@ struct Drain::State : std::enable_shared_from_this<State> {
     void account_for_tail(std::uint64_t taken, std::uint64_t failed) {
         const auto sampled_out = tail->take_dropped();
         if (taken == 0 && sampled_out == 0) { return; }
-        const std::lock_guard lock(mutex);
-        counts.consumed += taken;
-        counts.pending += taken - failed - sampled_out; // Wraps on the way, not in the sum.
-        counts.dropped[static_cast<std::size_t>(DropReason::encode_failed)] += failed;
-        counts.dropped[static_cast<std::size_t>(DropReason::tail_sampled_out)] += sampled_out;
+        change_all([&](detail::Account::Counts& counts) {
+            counts.consumed += taken;
+            counts.pending += taken - failed - sampled_out; // Wraps on the way, not in the sum.
+            counts.drop(failed, DropReason::encode_failed);
+            counts.drop(sampled_out, DropReason::tail_sampled_out);
+        });
     }
 
     // Moves what was kept into the builder, until a batch closes. Returns whether one did.
@@ -289,10 +297,11 @@ struct Drain::State : std::enable_shared_from_this<State> {
         });
         consumed += taken;
         if (taken != 0) {
-            const std::lock_guard lock(mutex);
-            counts.consumed += items;
-            counts.pending += items - failed;
-            counts.dropped[static_cast<std::size_t>(DropReason::encode_failed)] += failed;
+            change_all([&](detail::Account::Counts& counts) {
+                counts.consumed += items;
+                counts.pending += items - failed;
+                counts.drop(failed, DropReason::encode_failed);
+            });
         }
         if (full || builder_full()) { close_batch(); }
         return full || taken != 0;
@@ -304,63 +313,6 @@ struct Drain::State : std::enable_shared_from_this<State> {
         const bool flushing =
             builder_first < flush_until && consumed >= flush_until && (!tail || !tail->has_kept());
         if (flushing || Clock::now() - builder_since >= options.delay) { close_batch(); }
-    }
-
-    void start_sends() {
-        while (!waiting.empty() && sending.size() < sends_max) { // Bound: sends_max.
-            sending.insert(waiting.front().first_record);
-            const Waiting next = std::move(waiting.front());
-            waiting.pop_front();
-            const auto first = next.first_record;
-            const auto records = next.batch->records;
-            waiting_bytes -= next.batch->body.size();
-            {
-                const std::lock_guard lock(mutex);
-                counts.pending -= records;
-                counts.in_flight += records;
-            }
-            const auto begun_ns = steady_now_ns();
-            try {
-                asio::co_spawn(
-                    executor, sink->send(next.batch),
-                    [self = shared_from_this(), first, records,
-                     begun_ns](const std::exception_ptr& error, const SendOutcome& outcome) {
-                        self->sent(first, records, error, outcome);
-                        self->tell_settled(begun_ns, records, error, outcome);
-                    });
-            } catch (const std::bad_alloc&) { sent(first, records, std::current_exception(), {}); }
-        }
-    }
-
-    void sent(
-        std::uint64_t first_record, std::uint64_t records, const std::exception_ptr& error,
-        const SendOutcome& outcome) {
-        {
-            const std::lock_guard lock(mutex);
-            counts.in_flight -= records;
-            if (error) {
-                counts.dropped[static_cast<std::size_t>(DropReason::internal_error)] += records;
-            } else {
-                counts.exported += outcome.exported;
-                counts.rejected += outcome.rejected;
-                counts.dropped[static_cast<std::size_t>(outcome.reason)] += outcome.dropped;
-            }
-        }
-        sending.erase(sending.find(first_record));
-        progressed();
-        poke();
-    }
-
-    void tell_settled(
-        std::int64_t begun_ns, std::uint64_t records, const std::exception_ptr& error,
-        const SendOutcome& outcome) {
-        if (!settled) { return; }
-        const auto elapsed_ns = steady_now_ns() - begun_ns;
-        if (!error) { return settled(elapsed_ns, outcome); }
-        SendOutcome failed;
-        failed.dropped = records;
-        failed.reason = DropReason::internal_error;
-        settled(elapsed_ns, failed);
     }
 
     // Calls poke() whenever a producer finds the queue past half.
@@ -392,7 +344,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         try {
             const bool more = tail ? consume_by_trace() : consume();
             close_if_due();
-            start_sends();
+            for (const auto& destination : destinations) { destination->start_sends(); }
             keep_house();
             return more;
         } catch (const std::exception& error) {
@@ -410,11 +362,11 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 co_await asio::post(executor, asio::use_awaitable);
                 continue;
             }
-            if (!std::exchange(poked, false)) {
+            if (!std::exchange(bell->rung, false)) {
                 if (!is_blocked()) { queue.arm(); }
-                timer.expires_at(next_look());
-                co_await timer.async_wait(as_result);
-                poked = false;
+                bell->timer.expires_at(next_look());
+                co_await bell->timer.async_wait(as_result);
+                bell->rung = false;
             }
         }
     }
@@ -429,30 +381,39 @@ struct Drain::State : std::enable_shared_from_this<State> {
         };
         const auto mark = queue.mark();
         poke();
-        co_await progress.wait_until(
+        co_await bell->progress.wait_until(
             [&] { return is_over() || queue.has_consumed(mark); }, deadline);
         if (!queue.has_consumed(mark)) { co_return false; }
         const auto target = consumed;
         decide_all();
         flush_until = std::max(flush_until, target);
         poke();
-        co_await progress.wait_until(
+        co_await bell->progress.wait_until(
             [&] { return is_over() || resolved_until() >= target; }, deadline);
         co_return resolved_until() >= target;
     }
 
     // The first caller stops everything, others wait until it has.
-    asio::awaitable<void> stop(const Ledger& before) {
-        // Completions are on their way through the executor and only need to run.
+    asio::awaitable<void> stop(const std::vector<Ledger>& before) {
         const auto give_up = Clock::now() + std::chrono::seconds(1);
         if (std::exchange(stopped, true)) {
-            co_await progress.wait_until([&] { return ended; }, give_up);
+            co_await bell->progress.wait_until([&] { return ended; }, give_up);
             co_return;
         }
-        co_await sink->stop(Clock::now());
-        co_await progress.wait_until([&] { return sending.empty(); }, give_up);
+        for (const auto& destination : destinations) { // At once: one may take all the time.
+            ++stops_left;
+            asio::co_spawn(
+                executor, destination->stop(give_up),
+                [self = shared_from_this()](const std::exception_ptr&) {
+                    --self->stops_left;
+                    self->progressed();
+                });
+        }
+        co_await bell->progress.wait_until([&] { return stops_left == 0; }, give_up);
         drop_the_rest();
-        report_losses(before, ledger());
+        for (std::size_t i = 0; i < destinations.size(); ++i) {
+            report_losses(*destinations[i], before[i], ledger(i));
+        }
         ended = true;
         poke();
         progressed();
@@ -473,59 +434,77 @@ struct Drain::State : std::enable_shared_from_this<State> {
         decide_all();
         std::uint64_t left = builder.records();
         for (; tail && tail->has_kept(); tail->pop()) { ++left; } // Bound: what was kept.
-        for (const auto& next : waiting) { left += next.batch->records; }
         builder.clear();
-        waiting.clear();
-        waiting_bytes = 0;
-        drop_pending(left, DropReason::shutdown);
+        for (const auto& destination : destinations) { destination->drop_the_rest(left); }
         std::uint64_t in_ring = 0;
         consumed += queue.consume([&](std::span<const std::byte> payload) {
             in_ring += record_of(payload).header.items;
             return true;
         });
-        const std::lock_guard lock(mutex);
-        counts.consumed += in_ring;
-        counts.dropped[static_cast<std::size_t>(DropReason::shutdown)] += in_ring;
-    }
-
-    // One line for all of a shutdown: each batch's own may be withheld, and what never came into one has none.
-    void report_losses(const Ledger& before, const Ledger& after) {
-        const auto total = after.dropped_total() - before.dropped_total();
-        if (total == 0) { return; }
-        log.report(DiagnosticLevel::error, fmt::format("drain.{}.shutdown", name(signal)), [&] {
-            std::string reasons;
-            for (std::size_t i = 0; i < drop_reason_count; ++i) {
-                const auto count = after.dropped[i] - before.dropped[i];
-                if (count == 0) { continue; }
-                reasons += fmt::format(
-                    "{}{} {}", reasons.empty() ? "" : ", ", count,
-                    name(static_cast<DropReason>(i)));
-            }
-            return fmt::format(
-                "{}: {} records dropped in all while shutting down: {}", name(signal), total,
-                reasons);
+        change_all([&](detail::Account::Counts& counts) {
+            counts.consumed += in_ring;
+            counts.drop(in_ring, DropReason::shutdown);
         });
     }
 
-    [[nodiscard]] Ledger ledger() const {
-        Ledger ledger;
-        std::uint64_t consumed_then = 0;
-        {
-            const std::lock_guard lock(mutex);
-            consumed_then = counts.consumed;
-            ledger.exported = counts.exported;
-            ledger.rejected = counts.rejected;
-            ledger.dropped = counts.dropped;
-            ledger.in_flight = counts.in_flight;
-            ledger.queued = counts.pending;
+    // One line for all of a shutdown: each batch's own may be withheld, and what never came into one has none.
+    void report_losses(
+        const detail::Destination& at, const Ledger& before, const Ledger& after) const {
+        std::uint64_t total = 0;
+        std::string reasons;
+        for (std::size_t i = 0; i < drop_reason_count; ++i) {
+            const auto count = after.dropped[i] - before.dropped[i];
+            if (count == 0 || static_cast<DropReason>(i) == DropReason::filtered) { continue; }
+            total += count;
+            reasons += fmt::format(
+                "{}{} {}", reasons.empty() ? "" : ", ", count, name(static_cast<DropReason>(i)));
         }
+        if (total == 0) { return; }
+        const auto to = at.name().empty() ? "" : fmt::format(" to \"{}\"", at.name());
+        log.report(
+            DiagnosticLevel::error, fmt::format("drain.{}.{}.shutdown", name(signal), at.name()),
+            [&] {
+                return fmt::format(
+                    "{}{}: {} records dropped in all while shutting down: {}", name(signal), to,
+                    total, reasons);
+            });
+    }
+
+    [[nodiscard]] Ledger ledger(std::size_t index) const {
+        const auto counts = destinations[index]->account().read();
+        Ledger ledger;
+        ledger.exported = counts.exported;
+        ledger.rejected = counts.rejected;
+        ledger.dropped = counts.dropped;
+        ledger.in_flight = counts.in_flight;
+        ledger.spooled = counts.spooled;
+        ledger.queued = counts.pending;
         // After consumed: never less than it.
         const auto accepted = one_item_each ? queue.records_accepted() : 0;
         ledger.created = accepted;
         ledger.queued += accepted;
         if (producer_counts) { producer_counts(ledger); }
-        ledger.queued -= consumed_then;
+        ledger.queued -= counts.consumed;
+        ledger.created += counts.resumed;
         return ledger;
+    }
+
+    [[nodiscard]] std::vector<Ledger> ledgers() const {
+        std::vector<Ledger> all;
+        for (std::size_t i = 0; i < destinations.size(); ++i) { all.push_back(ledger(i)); }
+        return all;
+    }
+
+    [[nodiscard]] FlushReport report_since(const std::vector<Ledger>& before, bool complete) const {
+        FlushReport sum{.complete = complete};
+        for (std::size_t i = 0; i < destinations.size(); ++i) {
+            const auto one = weft::report_since(before[i], ledger(i), complete);
+            sum.exported += one.exported;
+            sum.rejected += one.rejected;
+            sum.dropped += one.dropped;
+            sum.pending += one.pending;
+        }
+        return sum;
     }
 };
 
@@ -541,26 +520,32 @@ asio::awaitable<void> Drain::run() {
 asio::awaitable<FlushReport> Drain::flush(TimePoint deadline) {
     const auto state = state_;
     co_await asio::this_coro::throw_if_cancelled(false);
-    const auto before = state->ledger();
+    const auto before = state->ledgers();
     const bool complete = co_await state->wait_resolved(deadline);
-    co_return report_since(before, state->ledger(), complete);
+    co_return state->report_since(before, complete);
 }
 
 asio::awaitable<FlushReport> Drain::shutdown(TimePoint deadline) {
     const auto state = state_;
     // Whoever cancels wants it sooner, not half done.
     co_await asio::this_coro::throw_if_cancelled(false);
-    const auto before = state->ledger();
+    const auto before = state->ledgers();
     const bool complete = co_await state->wait_resolved(deadline);
     co_await state->stop(before);
-    co_return report_since(before, state->ledger(), complete);
+    co_return state->report_since(before, complete);
 }
 
 asio::awaitable<bool> Drain::wait_until(std::function<bool()> condition, TimePoint deadline) {
     const auto state = state_;
-    co_return co_await state->progress.wait_until(std::move(condition), deadline);
+    co_return co_await state->bell->progress.wait_until(std::move(condition), deadline);
 }
 
-Ledger Drain::ledger() const { return state_->ledger(); }
+Ledger Drain::ledger(std::size_t destination) const { return state_->ledger(destination); }
+
+std::size_t Drain::destinations() const noexcept { return state_->destinations.size(); }
+
+const std::string& Drain::destination_name(std::size_t index) const noexcept {
+    return state_->destinations[index]->name();
+}
 
 } // namespace weft

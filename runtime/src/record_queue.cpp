@@ -59,7 +59,7 @@ void close_spare_events_in_child(void*) noexcept {
 
 // Of the parents of this process. Never freed: the parent's drain may have been in the middle of anything. Reachable from
 // here, so that leak checkers see the intent.
-constinit std::atomic<void*> inherited{nullptr};
+constinit void* inherited = nullptr; // Written by fork handlers only.
 
 } // namespace
 
@@ -150,8 +150,8 @@ void RecordQueue::on_fork_in_child(void* queue) noexcept {
     // relaxed throughout: there is one thread.
     self.open_.store(self.in_memory_.data(), std::memory_order_relaxed);
     if (Durable* left = self.durable_.release()) { // Its memory is not there.
-        left->next_inherited = static_cast<Durable*>(inherited.load(std::memory_order_relaxed));
-        inherited.store(left, std::memory_order_relaxed);
+        left->next_inherited = static_cast<Durable*>(inherited);
+        inherited = left;
     }
     self.first_ = 0;
     for (const auto& ring : self.rings_) { ring->reset(); }

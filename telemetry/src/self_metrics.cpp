@@ -59,6 +59,7 @@ Place place_of(DropReason reason) noexcept {
     case DropReason::internal_error:
         return Place::exporter;
     case DropReason::tail_sampled_out:
+    case DropReason::filtered:
         return Place::sampler;
     default:
         return Place::processor;

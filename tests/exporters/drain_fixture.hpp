@@ -122,16 +122,25 @@ protected:
         queue = std::make_unique<RecordQueue>(bytes, shards);
     }
 
+    std::shared_ptr<Sink> make_sink(OtlpHttpOptions options) {
+        auto made = OtlpHttpSink::create(io.get_executor(), std::move(options), log);
+        EXPECT_TRUE(made);
+        return std::shared_ptr<Sink>(std::move(*made));
+    }
+
     void start(BatchOptions batch, OtlpHttpOptions sink) {
+        start(batch, make_sink(std::move(sink)), {});
+    }
+
+    void start(
+        BatchOptions batch, std::shared_ptr<Sink> sink, std::vector<DestinationSetup> others) {
         ASSERT_EQ(problem_in(batch), "");
-        auto made = OtlpHttpSink::create(io.get_executor(), sink, log);
-        ASSERT_TRUE(made);
         drain = std::make_unique<Drain>(Drain::Setup{
             .executor = io.get_executor(),
             .signal = Signal::traces,
             .queue = *queue,
             .resource = {},
-            .sink = std::move(*made),
+            .sink = std::move(sink),
             .batch = batch,
             .producer_counts =
                 [this](Ledger& ledger) {
@@ -146,7 +155,8 @@ protected:
                     settlements.push_back(outcome);
                 },
             .log = log,
-            .tail = tail});
+            .tail = tail,
+            .destinations = std::move(others)});
         asio::co_spawn(io, drain->run(), [this](const std::exception_ptr& error) {
             EXPECT_FALSE(error);
             drain_ended = true;
@@ -180,10 +190,12 @@ protected:
             co_await shutdown(0ms);
             EXPECT_TRUE(co_await eventually([&] { return drain_ended; }));
         });
-        const auto ledger = drain->ledger();
-        EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
-        EXPECT_EQ(ledger.created, pushed) << ledger.to_json();
-        EXPECT_EQ(ledger.queued + ledger.in_flight, 0u) << ledger.to_json();
+        for (std::size_t i = 0; i < drain->destinations(); ++i) {
+            const auto ledger = drain->ledger(i);
+            EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
+            EXPECT_EQ(ledger.created, pushed) << ledger.to_json();
+            EXPECT_EQ(ledger.queued + ledger.in_flight, 0u) << ledger.to_json();
+        }
     }
 
     TailSampling tail{};

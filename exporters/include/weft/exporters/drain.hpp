@@ -1,11 +1,15 @@
 #pragma once
-// From the rings to the sink: one coroutine that empties a signal's queue into batches and keeps them moving.
+// From the rings to the sinks: one coroutine that empties a signal's queue into batches and keeps them moving.
 //
-//   RecordQueue ──consume──▶ BatchBuilder ──close──▶ waiting batches ──send──▶ Sink (retry, Retry-After)
+//                                                    ┌▶ destination: waiting batches ──send──▶ Sink (retry, Retry-After)
+//   RecordQueue ──consume──▶ BatchBuilder ──close──▶ ┤
+//                                                    └▶ destination: ...
 //
-// A batch closes on records, bytes or delay, whichever is first, and on flush. It is sent as soon as the sink has a
-// free place. While the sink cannot keep up, closed batches wait, until they hold `waiting_bytes_max`; then the queue is
-// left alone, fills up, and producers count what it refuses. So memory is bounded and every loss has one place.
+// A batch closes on records, bytes or delay, whichever is first, and on flush. It goes to every destination, and is sent
+// as soon as the sink there has a free place. While a sink cannot keep up, closed batches wait, until they hold
+// `waiting_bytes_max`. When that is so of all destinations, the queue is left alone, fills up, and producers count what it
+// refuses; while another has room, the destination without loses the batch by its own WhenFull, so that a dead one never
+// slows a live one. So memory is bounded and every loss has one place.
 //
 // With tail sampling, records wait between queue and batch until their trace is decided; flush and shutdown decide what
 // is still open.
@@ -17,6 +21,7 @@
 
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/exporters/batch_options.hpp>
+#include <weft/exporters/destination.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/exporters/tail_sampling.hpp>
@@ -30,6 +35,8 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace weft {
 
@@ -40,25 +47,27 @@ public:
     using ProducerCounts = std::function<void(Ledger&)>;
     /// Called about once a second while the drain runs: for clocks and the like.
     using Housekeeping = std::function<void()>;
-    /// Told of each batch once it is settled, all retries included, on the executor: for measurements. Must not throw.
-    using Settled = std::function<void(std::int64_t elapsed_ns, const SendOutcome&)>;
+    using Settled = BatchSettled;
 
     struct Setup {
         asio::any_io_executor executor;
         Signal signal = Signal::traces;
         RecordQueue& queue;
         EncodedResource resource;
-        std::shared_ptr<Sink> sink; ///< At most `Sink::connections` sends at one time.
+        std::shared_ptr<Sink>
+            sink{}; ///< Of a first destination without a name. Null: `destinations` alone.
         BatchOptions batch;
         ProducerCounts producer_counts;
         Housekeeping housekeeping;
-        Settled settled{};
+        Settled settled{}; ///< Of `sink`.
         Diagnostics& log;
         TailSampling tail{}; ///< Traces only. Decides between queue and batch.
         /// False: records hold any number of items, so that `producer_counts` also adds what has entered the queue,
         /// before it can be consumed, to `created` and `queued`.
         bool one_item_each = true;
+        std::vector<DestinationSetup> destinations{}; ///< After `sink`'s. One at least of both.
     };
+    /// Errors: std::invalid_argument without a destination; std::bad_alloc, std::system_error.
     explicit Drain(Setup setup);
     ~Drain();
     Drain(const Drain&) = delete;
@@ -67,7 +76,8 @@ public:
     /// The drain's life: spawn it once. Completes after `shutdown`.
     [[nodiscard]] asio::awaitable<void> run();
 
-    /// Exports what had ended before the call, or as much of it as the deadline allows.
+    /// Exports what had ended before the call to every destination, or as much of it as the deadline allows. The report's
+    /// numbers are sums over the destinations.
     [[nodiscard]] asio::awaitable<FlushReport> flush(TimePoint deadline);
 
     /// As flush; then stops: what is left is dropped and counted (DropReason::shutdown). Returns by the deadline also
@@ -79,8 +89,12 @@ public:
     [[nodiscard]] asio::awaitable<bool> wait_until(
         std::function<bool()> condition, TimePoint deadline);
 
+    /// Of one destination: what is lost before the batches part is in each. Threads: any. Cost: a mutex.
+    [[nodiscard]] Ledger ledger(std::size_t destination = 0) const;
     /// Threads: any.
-    [[nodiscard]] Ledger ledger() const;
+    [[nodiscard]] std::size_t destinations() const noexcept;
+    /// Threads: any.
+    [[nodiscard]] const std::string& destination_name(std::size_t index) const noexcept;
 
 private:
     struct State;

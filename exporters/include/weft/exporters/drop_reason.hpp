@@ -22,10 +22,11 @@ enum class DropReason : std::uint8_t {
     shutdown,           ///< The exporter was stopped or cancelled before the batch was accepted.
     tail_sampled_out,   ///< A decision on its whole trace removed it: see TailSampling.
     internal_error,     ///< An exception inside the exporter.
+    filtered,           ///< Not meant for this destination: see DestinationSetup::filter.
     unrecoverable, ///< In the durable ring of a process that died: half written, or damaged since.
 };
 
-inline constexpr std::size_t drop_reason_count = 12; ///< Size of an array indexed by DropReason.
+inline constexpr std::size_t drop_reason_count = 13; ///< Size of an array indexed by DropReason.
 
 /// The snake_case name that ledgers, metrics and reports show.
 [[nodiscard]] constexpr std::string_view name(DropReason reason) noexcept {
@@ -41,10 +42,11 @@ inline constexpr std::size_t drop_reason_count = 12; ///< Size of an array index
         "shutdown",
         "tail_sampled_out",
         "internal_error",
+        "filtered",
         "unrecoverable"};
     const auto index = static_cast<std::size_t>(reason);
     return index < names.size() ? names[index] : "unknown";
 }
-static_assert(name(DropReason::internal_error) == "internal_error");
+static_assert(name(DropReason::unrecoverable) == "unrecoverable");
 
 } // namespace weft
