@@ -103,13 +103,19 @@ void Destination::start_send() {
 void Destination::sent(
     std::uint64_t first_record, std::uint64_t records, const std::exception_ptr& error,
     const SendOutcome& outcome) {
+    const bool stays = is_kept_ && !error && outcome.reason == DropReason::shutdown;
+    if (stays) { kept_from_ = std::min(kept_from_, first_record); }
     account_.change([&](Account::Counts& counts) {
         counts.in_flight -= records;
         if (error) {
             counts.drop(records, DropReason::internal_error);
+            return;
+        }
+        counts.exported += outcome.exported;
+        counts.rejected += outcome.rejected;
+        if (stays) {
+            counts.spooled += outcome.dropped;
         } else {
-            counts.exported += outcome.exported;
-            counts.rejected += outcome.rejected;
             counts.drop(outcome.dropped, outcome.reason);
         }
     });
@@ -138,8 +144,9 @@ std::uint64_t Destination::resolved_until(std::uint64_t consumed) const noexcept
     return first;
 }
 
-asio::awaitable<void> Destination::stop(TimePoint give_up) {
+asio::awaitable<void> Destination::stop(TimePoint give_up, bool is_kept) {
     const auto self = shared_from_this();
+    is_kept_ = is_kept;
     co_await sink_->stop(std::chrono::steady_clock::now());
     // Completions are on their way through the executor and only need to run.
     co_await bell_->progress.wait_until([&] { return sending_.empty(); }, give_up);
@@ -150,7 +157,11 @@ void Destination::drop_the_rest(std::uint64_t records_before) {
     for (const auto& next : waiting_) { left += next.batch->records; }
     waiting_.clear();
     waiting_bytes_ = 0;
-    drop_pending(left, DropReason::shutdown);
+    if (!is_kept_) { return drop_pending(left, DropReason::shutdown); }
+    account_.change([left](Account::Counts& counts) {
+        counts.pending -= left;
+        counts.spooled += left;
+    });
 }
 
 } // namespace weft::detail

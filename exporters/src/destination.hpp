@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -62,11 +63,14 @@ public:
     /// Every record before this one has come to its end here; at most `consumed`, the number that the drain has consumed.
     [[nodiscard]] std::uint64_t resolved_until(std::uint64_t consumed) const noexcept;
 
-    /// Stops the sink; waits for it and for the completion of every send until `give_up`.
-    [[nodiscard]] asio::awaitable<void> stop(TimePoint give_up);
+    /// Stops the sink; waits for it and for the completion of every send until `give_up`. `is_kept`: what is not sent by
+    /// then stays in a durable ring, and is not dropped but spooled.
+    [[nodiscard]] asio::awaitable<void> stop(TimePoint give_up, bool is_kept);
     /// After stop: whatever has not been sent by now is not going to be. Also of what is still pending before the
     /// destination, `records_before`.
     void drop_the_rest(std::uint64_t records_before);
+    /// No record before this one was cut off by stop. The largest number: none at all.
+    [[nodiscard]] std::uint64_t kept_from() const noexcept { return kept_from_; }
 
 private:
     struct Waiting {
@@ -102,6 +106,8 @@ private:
     std::deque<Waiting> waiting_;
     std::size_t waiting_bytes_ = 0;
     std::multiset<std::uint64_t> sending_; // first_record of each batch in flight.
+    bool is_kept_ = false;                 // See stop.
+    std::uint64_t kept_from_ = std::numeric_limits<std::uint64_t>::max();
     Account account_;
 };
 

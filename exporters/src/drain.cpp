@@ -345,6 +345,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
             const bool more = tail ? consume_by_trace() : consume();
             close_if_due();
             for (const auto& destination : destinations) { destination->start_sends(); }
+            if (queue.is_durable()) { queue.release(resolved_until()); }
             keep_house();
             return more;
         } catch (const std::exception& error) {
@@ -403,7 +404,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         for (const auto& destination : destinations) { // At once: one may take all the time.
             ++stops_left;
             asio::co_spawn(
-                executor, destination->stop(give_up),
+                executor, destination->stop(give_up, queue.is_durable()),
                 [self = shared_from_this()](const std::exception_ptr&) {
                     --self->stops_left;
                     self->progressed();
@@ -431,6 +432,8 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // After the last flush: whatever has not been sent by now is not going to be.
     void drop_the_rest() {
+        const bool is_kept = queue.is_durable();
+        if (is_kept) { release_all_but_the_rest(); }
         decide_all();
         std::uint64_t left = builder.records();
         for (; tail && tail->has_kept(); tail->pop()) { ++left; } // Bound: what was kept.
@@ -443,7 +446,34 @@ struct Drain::State : std::enable_shared_from_this<State> {
         });
         change_all([&](detail::Account::Counts& counts) {
             counts.consumed += in_ring;
-            counts.drop(in_ring, DropReason::shutdown);
+            if (is_kept) {
+                counts.spooled += in_ring;
+            } else {
+                counts.drop(in_ring, DropReason::shutdown);
+            }
+        });
+        if (is_kept) { report_kept(); }
+    }
+
+    // Of a durable queue: the rest stays in it, for the next start.
+    void release_all_but_the_rest() {
+        std::uint64_t settled = resolved_until();
+        for (const auto& destination : destinations) {
+            settled = std::min(settled, destination->kept_from());
+        }
+        queue.release(settled);
+    }
+
+    void report_kept() const {
+        std::uint64_t most = 0; // Of a destination; the ring holds what any of them lacks.
+        for (const auto& destination : destinations) {
+            most = std::max(most, destination->account().read().spooled);
+        }
+        if (most == 0) { return; }
+        log.report(DiagnosticLevel::info, fmt::format("drain.{}.kept", name(signal)), [&] {
+            return fmt::format(
+                "{}: {} records that could not be sent are kept in {} for the next start",
+                name(signal), most, queue.path());
         });
     }
 

@@ -66,11 +66,12 @@ void for_each_name(int directory, Visit&& visit) {
 
 } // namespace
 
-OrphanFile::OrphanFile(int directory, const std::string& name)
+OrphanFile::OrphanFile(int directory, const std::string& name, Purpose purpose)
     : name_(name), directory_(fcntl(directory, F_DUPFD_CLOEXEC, 0)) {
     own_directory_.open([this] { return directory_; });
     own_.open([&] {
-        constexpr int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        const int flags =
+            (purpose == Purpose::adopt ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
         return descriptor_ = openat(directory_, name_.c_str(), flags);
     });
     struct stat status {};
@@ -81,6 +82,7 @@ OrphanFile::OrphanFile(int directory, const std::string& name)
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) { return; }
     // Whoever had the lock until now may have deleted it meanwhile.
     state_ = fstat(descriptor_, &status) == 0 && status.st_nlink != 0 ? State::orphan : State::gone;
+    if (purpose == Purpose::inspect) { (void)flock(descriptor_, LOCK_UN); }
 }
 
 OrphanFile::~OrphanFile() {

@@ -155,8 +155,8 @@ void RecordQueue::on_fork_in_child(void* queue) noexcept {
     }
     self.first_ = 0;
     for (const auto& ring : self.rings_) { ring->reset(); }
-    self.armed_.store(false, std::memory_order_relaxed);
-    const int event = self.event_.exchange(-1, std::memory_order_relaxed);
+    self.armed_.store(false, std::memory_order_relaxed);                   // As above.
+    const int event = self.event_.exchange(-1, std::memory_order_relaxed); // As above.
     if (!self.discarded_ && event >= 0) { close(event); }
     self.file_mutex_.unlock();
 }

@@ -120,6 +120,18 @@ const ForeignResource& keep_foreign_resource(const ForeignResource& resource) {
     return scopes.resources.emplace_back(resource);
 }
 
+void forget_scope_listener(ScopeListener& listener) noexcept {
+    if (!listener.is_listed) { return; }
+    Table& scopes = table();
+    const std::lock_guard lock(scopes.mutex);
+    for (auto** link = &scopes.listeners; *link != nullptr; link = &(*link)->next) {
+        if (*link != &listener) { continue; }
+        *link = listener.next;
+        break;
+    }
+    listener.is_listed = false;
+}
+
 void listen_to_scopes(ScopeListener& listener) {
     Table& scopes = table();
     const std::lock_guard lock(scopes.mutex);

@@ -25,10 +25,30 @@ BatchOptions batch_options(const Options& options) {
 struct MetricsPipeline::Queue {
     explicit Queue(const BatchOptions& batch)
         : ring(batch.queue_bytes, batch.shards), metrics(ring, waiting_bytes_max) {}
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    ~Queue() {
+        forget_scope_listener(scopes);
+        if (ring.is_durable()) { ring.discard(); } // Its file.
+    }
 
     RecordQueue ring;
     MetricQueue metrics;
+    ScopeListener scopes{
+        [](void* to, std::uint16_t index, const EncodedScope& scope) noexcept {
+            static_cast<RecordQueue*>(to)->add_scope(index, scope.message, scope.schema_url);
+        },
+        &ring};
 };
+
+std::shared_ptr<MetricsPipeline::Queue> MetricsPipeline::make_queue(const PipelineSetup& setup) {
+    const auto batch = batch_options(setup.options);
+    auto queue = std::make_shared<Queue>(batch);
+    const auto recovered = make_durable(setup, queue->ring, batch, Signal::metrics, queue->scopes);
+    queue->metrics.adopt(recovered.items);
+    queue->metrics.drop(recovered.lost, DropReason::unrecoverable); // Of unknown points: one each.
+    return queue;
+}
 
 std::shared_ptr<Drain> MetricsPipeline::make_drain(
     PipelineSetup& setup, const std::shared_ptr<Queue>& queue) {
@@ -48,14 +68,14 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
 }
 
 MetricsPipeline::MetricsPipeline(PipelineSetup setup, PeriodicReader::Collect collect)
-    : queue_(std::make_shared<Queue>(batch_options(setup.options))),
-      drain_(make_drain(setup, queue_)), reader_(
-                                             {.executor = setup.executor,
-                                              .queue = {queue_, &queue_->metrics},
-                                              .drain = drain_,
-                                              .collect = std::move(collect),
-                                              .options = setup.options.metric_reader,
-                                              .log = diagnostics()}) {
+    : queue_(make_queue(setup)), drain_(make_drain(setup, queue_)),
+      reader_(
+          {.executor = setup.executor,
+           .queue = {queue_, &queue_->metrics},
+           .drain = drain_,
+           .collect = std::move(collect),
+           .options = setup.options.metric_reader,
+           .log = diagnostics()}) {
     drained_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
     read_ = asio::co_spawn(setup.executor, reader_.run(), asio::use_future);
 }

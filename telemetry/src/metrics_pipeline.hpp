@@ -25,6 +25,7 @@ public:
 
 private:
     struct Queue;
+    [[nodiscard]] static std::shared_ptr<Queue> make_queue(const PipelineSetup& setup);
     [[nodiscard]] static std::shared_ptr<Drain> make_drain(
         PipelineSetup& setup, const std::shared_ptr<Queue>& queue);
 

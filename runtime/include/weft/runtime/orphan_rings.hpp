@@ -21,10 +21,11 @@ namespace weft {
 class OrphanFile {
 public:
     enum class State : std::uint8_t { orphan, alive, gone };
+    enum class Purpose : std::uint8_t { adopt, inspect };
 
-    /// Opens the file and tries for its lock, which it keeps while it lives. Links are not followed, and files of other
-    /// users are `gone`. Errors: std::bad_alloc.
-    OrphanFile(int directory, const std::string& name);
+    /// Opens the file and tries for its lock, which it keeps while it lives, or, to inspect, lets go at once. Links are
+    /// not followed, and files of other users are `gone`. Errors: std::bad_alloc.
+    OrphanFile(int directory, const std::string& name, Purpose purpose = Purpose::adopt);
     OrphanFile(const OrphanFile&) = delete;
     OrphanFile& operator=(const OrphanFile&) = delete;
     ~OrphanFile();

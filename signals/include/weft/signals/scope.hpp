@@ -55,9 +55,10 @@ struct ScopeListener {
     ScopeListener* next = nullptr; // The table's.
     bool is_listed = false;        // As above.
 };
-/// Tells of all there are at once, also on a second call. Lifetime: `listener` for ever.
+/// Tells of all there are at once, also on a second call. Lifetime: `listener` until it is forgotten.
 /// Errors: std::bad_alloc, in a process that has registered no scope before.
 void listen_to_scopes(ScopeListener& listener);
+void forget_scope_listener(ScopeListener& listener) noexcept;
 
 } // namespace detail
 } // namespace weft
