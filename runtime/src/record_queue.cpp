@@ -77,6 +77,7 @@ RecordQueue::RecordQueue(std::size_t bytes, unsigned shards) {
 RecordQueue::~RecordQueue() {
     const int event = event_.load(std::memory_order_relaxed); // See event_.
     if (!discarded_ && event >= 0) { close(event); }
+    if (!discarded_) { leave_file(); }
 }
 
 int RecordQueue::wake_descriptor() {
@@ -231,22 +232,25 @@ void RecordQueue::wake() noexcept {
     errno = saved;
 }
 
+void RecordQueue::leave_file() noexcept {
+    if (!durable_) { return; }
+    std::unique_lock lock(file_mutex_);
+    const auto file = std::move(durable_->file);
+    lock.unlock();
+    bool is_empty = true;
+    for (const auto& ring : durable_->rings) {
+        ring->release(0); // Padding.
+        is_empty = is_empty && ring->used_bytes() == 0;
+    }
+    if (is_empty && file) { file->remove(); }
+    for (const auto& ring : durable_->rings) { ring->let_go(); } // Before the lock is.
+    durable_->adopted->let_go();
+}
+
 void RecordQueue::discard() noexcept {
     for (const auto& ring : rings_) { ring->discard_pages(); }
     if (std::exchange(discarded_, true)) { return; }
-    if (durable_) {
-        std::unique_lock lock(file_mutex_);
-        const auto file = std::move(durable_->file);
-        lock.unlock();
-        bool is_empty = true;
-        for (const auto& ring : durable_->rings) {
-            ring->release(0); // Padding.
-            is_empty = is_empty && ring->used_bytes() == 0;
-        }
-        if (is_empty && file) { file->remove(); }
-        for (const auto& ring : durable_->rings) { ring->let_go(); } // Before the lock is.
-        durable_->adopted->let_go();
-    }
+    leave_file();
     disarm();
     const int event = event_.load(std::memory_order_relaxed); // See event_.
     if (event >= 0) { give_back_event(event); }

@@ -27,10 +27,7 @@ struct MetricsPipeline::Queue {
         : ring(batch.queue_bytes, batch.shards), metrics(ring, waiting_bytes_max) {}
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
-    ~Queue() {
-        forget_scope_listener(scopes);
-        if (ring.is_durable()) { ring.discard(); } // Its file.
-    }
+    ~Queue() { forget_scope_listener(scopes); }
 
     RecordQueue ring;
     MetricQueue metrics;

@@ -141,6 +141,8 @@ private:
         return shard_;
     }
     static std::size_t next_shard() noexcept;
+    // Deletes it, or leaves it to the next start.
+    void leave_file() noexcept;
     static void before_fork(void* queue) noexcept;
     static void on_fork_in_parent(void* queue) noexcept;
     static void on_fork_in_child(void* queue) noexcept;
