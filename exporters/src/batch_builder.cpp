@@ -65,31 +65,44 @@ void BatchBuilder::add(const Record& record) {
 }
 
 std::shared_ptr<const Batch> BatchBuilder::finish() {
-    std::size_t content = field_size(resource_.message.size()) + text_size(resource_.schema_url);
-    for (const auto& group : groups_) {
-        if (group.records.empty()) { continue; }
-        content += field_size(scope_size(detail::encoded_scope(group.scope), group.records.size()));
-    }
     auto batch = std::make_shared<Batch>();
     batch->signal = signal_;
     batch->records = records_;
-    auto& body = batch->body;
-    body.reserve(field_size(content));
-    put_length(body, tag_resource_records, content);
-    put_length(body, tag_resource, resource_.message.size());
-    body += resource_.message;
+    parts_.clear();
     for (const auto& group : groups_) {
         if (group.records.empty()) { continue; }
-        const auto scope = detail::encoded_scope(group.scope);
-        put_length(body, tag_scope_records, scope_size(scope, group.records.size()));
-        put_length(body, tag_scope, scope.message.size());
-        body += scope.message;
-        body += group.records;
-        put_text(body, tag_schema_url, scope.schema_url);
+        parts_.push_back({detail::encoded_scope(group.scope), &group.records, false});
     }
-    put_text(body, tag_schema_url, resource_.schema_url);
+    for (auto& part : parts_) { // One resource a turn, nearly always the only one.
+        if (!part.is_done) { put_resource(batch->body, part.scope.resource); }
+    }
     clear();
     return batch;
+}
+
+// All scopes of a resource; null: of this process.
+void BatchBuilder::put_resource(std::string& body, const detail::ForeignResource* foreign) {
+    const std::string& message = foreign != nullptr ? foreign->message : resource_.message;
+    const std::string& schema_url = foreign != nullptr ? foreign->schema_url : resource_.schema_url;
+    std::size_t content = field_size(message.size()) + text_size(schema_url);
+    for (const auto& part : parts_) {
+        if (part.scope.resource != foreign) { continue; }
+        content += field_size(scope_size(part.scope, part.records->size()));
+    }
+    body.reserve(body.size() + field_size(content));
+    put_length(body, tag_resource_records, content);
+    put_length(body, tag_resource, message.size());
+    body += message;
+    for (auto& part : parts_) {
+        if (part.scope.resource != foreign) { continue; }
+        part.is_done = true;
+        put_length(body, tag_scope_records, scope_size(part.scope, part.records->size()));
+        put_length(body, tag_scope, part.scope.message.size());
+        body += part.scope.message;
+        body += *part.records;
+        put_text(body, tag_schema_url, part.scope.schema_url);
+    }
+    put_text(body, tag_schema_url, schema_url);
 }
 
 void BatchBuilder::clear() noexcept {

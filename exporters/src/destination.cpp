@@ -88,7 +88,7 @@ void Destination::take(
     const std::shared_ptr<const Batch>& batch, std::uint64_t first_record, bool must_give_way) {
     if (!is_wanted(*batch)) { return drop_pending(batch->records, DropReason::filtered); }
     if (spool(batch, first_record, &Account::Counts::pending)) { return; }
-    if (is_closed_) { return drop_pending(batch->records, DropReason::shutdown); }
+    if (is_closed_) { return give_up(batch->records, first_record, &Account::Counts::pending); }
     const auto is_full = [this] { return waiting_bytes_ >= waiting_bytes_max_; };
     if (must_give_way && is_full()) {
         log_.report(DiagnosticLevel::warning, full_key_, [&] {
@@ -138,11 +138,13 @@ void Destination::start_sends() {
     if (spool_ && Clock::now() < resend_at_) { return; }
     while (!is_closed_ && sending_.size() < sends_max_ &&
            (!waiting_.empty() || (spool_ && !spool_->empty()))) { // Bound: sends_max_.
-        std::multiset<std::uint64_t> place{0}; // Here, for it may throw: nothing has moved yet.
+        std::multimap<std::uint64_t, bool> place{
+            {0, false}}; // Here, for it may throw: nothing has moved yet.
         auto what = next();
         if (!what) { return bell_->progress.made(); }
         auto node = place.extract(place.begin());
-        node.value() = what->first_record;
+        node.key() = what->first_record;
+        node.mapped() = what->spool_id.has_value();
         sending_.insert(std::move(node));
         start(*std::move(what));
     }
@@ -183,11 +185,36 @@ bool Destination::keep(Sending& what) {
     return true;
 }
 
+// At the end, what is neither sent nor on disk: it stays in a durable ring, or is dropped.
+void Destination::give_up(
+    std::uint64_t records, std::uint64_t first_record, std::uint64_t Account::Counts::*from) {
+    if (is_kept_) {
+        kept_ += records;
+        kept_from_ = std::min(kept_from_, first_record);
+    }
+    account_.change([&](Account::Counts& counts) {
+        counts.*from -= records;
+        if (is_kept_) {
+            counts.spooled += records;
+        } else {
+            counts.drop(records, DropReason::shutdown);
+        }
+    });
+}
+
+void Destination::forget(const Sending& what) {
+    auto [at, end] = sending_.equal_range(what.first_record);
+    while (at->second != what.spool_id.has_value()) { ++at; } // Bound: it is among them.
+    sending_.erase(at);
+}
+
 void Destination::sent(Sending what, SendOutcome outcome) {
     const auto now = Clock::now();
     const bool has_disk = spool_ || what.spool_id;
     if (has_disk && is_for_now(outcome) && keep(what)) {
         resend_at_ = now + resend_after_;
+    } else if (is_kept_ && is_for_now(outcome) && !what.spool_id) {
+        give_up(what.batch->records, what.first_record, &Account::Counts::in_flight);
     } else {
         account_.change([&](Account::Counts& counts) {
             counts.in_flight -= what.batch->records;
@@ -197,7 +224,7 @@ void Destination::sent(Sending what, SendOutcome outcome) {
         });
         if (spool_ && what.spool_id) { spool_->acknowledge(*what.spool_id, now); }
     }
-    sending_.erase(sending_.find(what.first_record));
+    forget(what);
     bell_->progress.made();
     bell_->ring();
     if (settled_) { settled_(steady_now_ns() - what.begun_ns, outcome); }
@@ -230,27 +257,37 @@ std::uint64_t Destination::resolved_until(std::uint64_t consumed) const noexcept
     std::uint64_t first = consumed;
     // Decisions reorder: the first in line need not hold the oldest record.
     for (const auto& next : waiting_) { first = std::min(first, next.first_record); }
-    if (!sending_.empty()) { first = std::min(first, *sending_.begin()); }
+    if (!sending_.empty()) { first = std::min(first, sending_.begin()->first); }
     return spool_ ? spool_->resolved_until(first) : first;
 }
 
-asio::awaitable<void> Destination::stop(TimePoint give_up) {
+std::uint64_t Destination::safe_until(std::uint64_t consumed) const noexcept {
+    std::uint64_t first = std::min(consumed, kept_from_);
+    for (const auto& next : waiting_) { first = std::min(first, next.first_record); }
+    for (const auto& [record, is_on_disk] : sending_) { // Bound: sends_max_.
+        if (!is_on_disk) { first = std::min(first, record); }
+    }
+    return first;
+}
+
+asio::awaitable<void> Destination::stop(TimePoint give_up, bool is_kept) {
     const auto self = shared_from_this();
+    is_kept_ = is_kept;
     co_await sink_->stop(std::chrono::steady_clock::now());
     // Completions are on their way through the executor and only need to run.
     co_await bell_->progress.wait_until([&] { return sending_.empty(); }, give_up);
 }
 
 void Destination::drop_the_rest(std::uint64_t records_before) {
-    std::uint64_t left = records_before;
+    // Where those begin, the drain knows.
+    give_up(records_before, kept_from_, &Account::Counts::pending);
     for (const auto& next : waiting_) {
         if (!spool(next.batch, next.first_record, &Account::Counts::pending)) {
-            left += next.batch->records;
+            give_up(next.batch->records, next.first_record, &Account::Counts::pending);
         }
     }
     waiting_.clear();
     waiting_bytes_ = 0;
-    drop_pending(left, DropReason::shutdown);
     spool_.reset(); // Forces to disk what is not yet.
 }
 

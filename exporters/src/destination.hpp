@@ -26,9 +26,10 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <limits>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 namespace weft::detail {
@@ -74,13 +75,19 @@ public:
     /// Every record before this one has come to its end here; at most `consumed`, the number that the drain has consumed.
     [[nodiscard]] std::uint64_t resolved_until(std::uint64_t consumed) const noexcept;
 
-    /// From now on nothing waits in memory: what is taken goes to disk or is dropped.
+    /// Every record before this one needs the queue no more: it has come to its end here, or is on disk.
+    [[nodiscard]] std::uint64_t safe_until(std::uint64_t consumed) const noexcept;
+
+    /// From now on nothing waits in memory: what is taken goes to disk or is given up.
     void close() noexcept { is_closed_ = true; }
-    /// Stops the sink; waits for it and for the completion of every send until `give_up`.
-    [[nodiscard]] asio::awaitable<void> stop(TimePoint give_up);
-    /// After stop: whatever has not been sent by now is not going to be, and stays on disk or is dropped; so is
-    /// `records_before`, which are still pending before the destination. Gives up the spool.
+    /// Stops the sink; waits for it and for the completion of every send until `give_up`. `is_kept`: what is not sent by
+    /// then stays in a durable ring, and is not dropped but spooled.
+    [[nodiscard]] asio::awaitable<void> stop(TimePoint give_up, bool is_kept);
+    /// After stop: whatever has not been sent by now is not going to be, and stays on disk, stays in a durable ring or is
+    /// dropped; so does `records_before`, which are still pending before the destination. Gives up the spool.
     void drop_the_rest(std::uint64_t records_before);
+    /// Records that were given up to a durable ring.
+    [[nodiscard]] std::uint64_t kept() const noexcept { return kept_; }
 
 private:
     struct Waiting {
@@ -107,6 +114,9 @@ private:
     void start(Sending what);
     void sent(Sending what, SendOutcome outcome);
     [[nodiscard]] bool keep(Sending& what);
+    void give_up(
+        std::uint64_t records, std::uint64_t first_record, std::uint64_t Account::Counts::*from);
+    void forget(const Sending& what);
 
     const asio::any_io_executor executor_;
     const Signal signal_;
@@ -124,7 +134,12 @@ private:
 
     std::deque<Waiting> waiting_;
     std::size_t waiting_bytes_ = 0;
-    std::multiset<std::uint64_t> sending_; // first_record of each batch in flight.
+    std::multimap<std::uint64_t, bool>
+        sending_;          // first_record of each batch in flight; is it on disk?
+    bool is_kept_ = false; // See stop.
+    std::uint64_t kept_ = 0;
+    // Records before this one were not given up to a durable ring.
+    std::uint64_t kept_from_ = std::numeric_limits<std::uint64_t>::max();
     Account account_;
     std::optional<SpoolQueue> spool_; // Refers to account_.
     const std::chrono::milliseconds resend_after_;

@@ -140,10 +140,24 @@ struct Drain::State : std::enable_shared_from_this<State> {
         for (const auto& destination : destinations) { destination->account().change(how); }
     }
 
+    // Every record before this one is in a closed batch, or sampled out.
+    [[nodiscard]] std::uint64_t batched_until() const {
+        const std::uint64_t first = builder.empty() ? consumed : builder_first;
+        return tail ? std::min(first, tail->first_index()) : first;
+    }
+
+    // Every record before this one needs a durable queue no more.
+    [[nodiscard]] std::uint64_t safe_until() const {
+        std::uint64_t first = batched_until();
+        for (const auto& destination : destinations) {
+            first = std::min(first, destination->safe_until(consumed));
+        }
+        return first;
+    }
+
     // Every record before this one is exported, rejected or dropped.
     [[nodiscard]] std::uint64_t resolved_until() const {
-        std::uint64_t first = builder.empty() ? consumed : builder_first;
-        if (tail) { first = std::min(first, tail->first_index()); }
+        std::uint64_t first = batched_until();
         for (const auto& destination : destinations) {
             first = std::min(first, destination->resolved_until(consumed));
         }
@@ -351,6 +365,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 destination->start_sends();
                 destination->keep_up(Clock::now());
             }
+            if (queue.is_durable()) { queue.release(safe_until()); }
             keep_house();
             return more;
         } catch (const std::exception& error) {
@@ -411,7 +426,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
             destination->close();
             ++stops_left;
             asio::co_spawn(
-                executor, destination->stop(give_up),
+                executor, destination->stop(give_up, queue.is_durable()),
                 [self = shared_from_this()](const std::exception_ptr&) {
                     --self->stops_left;
                     self->progressed();
@@ -456,11 +471,14 @@ struct Drain::State : std::enable_shared_from_this<State> {
 
     // After the last flush: whatever has not been sent by now is not going to be.
     void drop_the_rest() {
+        const bool is_kept = queue.is_durable();
+        const auto batched = batched_until(); // The rest stays in a durable queue.
         decide_all();
         std::uint64_t left = builder.records();
         for (; tail && tail->has_kept(); tail->pop()) { ++left; } // Bound: what was kept.
         builder.clear();
         for (const auto& destination : destinations) { destination->drop_the_rest(left); }
+        if (is_kept) { queue.release(std::min(batched, safe_until())); }
         std::uint64_t in_ring = 0;
         consumed += queue.consume([&](std::span<const std::byte> payload) {
             in_ring += record_of(payload).header.items;
@@ -468,7 +486,24 @@ struct Drain::State : std::enable_shared_from_this<State> {
         });
         change_all([&](detail::Account::Counts& counts) {
             counts.consumed += in_ring;
-            counts.drop(in_ring, DropReason::shutdown);
+            if (is_kept) {
+                counts.spooled += in_ring;
+            } else {
+                counts.drop(in_ring, DropReason::shutdown);
+            }
+        });
+        if (is_kept) { report_kept(in_ring); }
+    }
+
+    void report_kept(std::uint64_t in_ring) const {
+        std::uint64_t most = 0; // Of a destination; the ring holds what any of them lacks.
+        for (const auto& destination : destinations) { most = std::max(most, destination->kept()); }
+        most += in_ring;
+        if (most == 0) { return; }
+        log.report(DiagnosticLevel::info, fmt::format("drain.{}.kept", name(signal)), [&] {
+            return fmt::format(
+                "{}: {} records that could not be sent are kept in {} for the next start",
+                name(signal), most, queue.path());
         });
     }
 

@@ -51,6 +51,11 @@ bool MetricQueue::keep(std::span<const std::byte> record, std::uint32_t points) 
     } catch (const std::bad_alloc&) { return false; } // As full as it gets.
 }
 
+void MetricQueue::adopt(std::uint64_t points) noexcept {
+    const std::lock_guard lock(mutex_);
+    taken_ += points;
+}
+
 void MetricQueue::drop(std::uint64_t points, DropReason reason) noexcept {
     const std::lock_guard lock(mutex_);
     dropped_[static_cast<std::size_t>(reason)] += points;

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <mutex>
@@ -56,19 +57,27 @@ void close_spare_events_in_child(void*) noexcept {
     {detail::ForkOrder::leaf, nullptr, lock_spare_events, unlock_spare_events,
      close_spare_events_in_child}};
 
+// Of the parents of this process. Never freed: the parent's drain may have been in the middle of anything. Reachable from
+// here, so that leak checkers see the intent.
+constinit void* inherited = nullptr; // Written by fork handlers only.
+
 } // namespace
 
 RecordQueue::RecordQueue(std::size_t bytes, unsigned shards) {
     shards = std::bit_ceil(shards);
     for (unsigned i = 0; i < shards; ++i) {
         rings_.push_back(std::make_unique<ByteRing>(bytes / shards));
+        in_memory_.push_back(rings_.back().get());
     }
+    shard_mask_ = shards - 1;
+    open_.store(in_memory_.data(), std::memory_order_relaxed); // Nobody knows it yet.
     (void)wake_descriptor();
 }
 
 RecordQueue::~RecordQueue() {
     const int event = event_.load(std::memory_order_relaxed); // See event_.
     if (!discarded_ && event >= 0) { close(event); }
+    if (!discarded_) { leave_file(); }
 }
 
 int RecordQueue::wake_descriptor() {
@@ -80,54 +89,123 @@ int RecordQueue::wake_descriptor() {
     return event;
 }
 
+void RecordQueue::make_durable(std::unique_ptr<RingFile> file) {
+    auto made = std::make_unique<Durable>();
+    for (unsigned i = 0; i <= shard_mask_; ++i) {
+        made->rings.push_back(file->map_ring(i));
+        made->open.push_back(made->rings.back().get());
+    }
+    made->adopted = std::make_unique<AdoptedRecords>();
+    const std::lock_guard lock(file_mutex_);
+    made->file = std::move(file);
+    durable_ = std::move(made);
+}
+
+void RecordQueue::divert_to_file() noexcept {
+    open_.store(durable_->open.data(), std::memory_order_release); // Q1
+}
+
+void RecordQueue::adopt(std::unique_ptr<AdoptedRecords> records) noexcept {
+    durable_->adopted = std::move(records);
+}
+
+void RecordQueue::add_scope(
+    std::uint16_t index, std::string_view message, std::string_view schema_url) noexcept {
+    const std::lock_guard lock(file_mutex_);
+    if (durable_ && durable_->file) { durable_->file->add_scope(index, message, schema_url); }
+}
+
+void RecordQueue::release(std::uint64_t settled) noexcept {
+    if (!durable_) { return; }
+    auto& runs = durable_->runs;
+    while (durable_->released < settled && !runs.empty()) { // Bound: runs.
+        Run& run = runs.front();
+        const auto records = std::min(run.records, settled - durable_->released);
+        const std::size_t in_file = run.source - rings_.size();
+        if (run.source >= rings_.size()) {
+            if (in_file == durable_->rings.size()) {
+                durable_->adopted->release(records);
+            } else {
+                durable_->rings[in_file]->release(records);
+            }
+        }
+        durable_->released += records;
+        run.records -= records;
+        if (run.records == 0) { runs.pop_front(); }
+    }
+}
+
+std::string RecordQueue::path() const {
+    return durable_ && durable_->file ? durable_->file->path() : std::string();
+}
+
+void RecordQueue::before_fork(void* queue) noexcept {
+    static_cast<RecordQueue*>(queue)->file_mutex_.lock();
+}
+void RecordQueue::on_fork_in_parent(void* queue) noexcept {
+    static_cast<RecordQueue*>(queue)->file_mutex_.unlock();
+}
+
 void RecordQueue::on_fork_in_child(void* queue) noexcept {
     auto& self = *static_cast<RecordQueue*>(queue);
-    for (const auto& ring : self.rings_) { ring->reset(); }
     // relaxed throughout: there is one thread.
-    self.armed_.store(false, std::memory_order_relaxed);
-    const int event = self.event_.exchange(-1, std::memory_order_relaxed);
+    self.open_.store(self.in_memory_.data(), std::memory_order_relaxed);
+    if (Durable* left = self.durable_.release()) { // Its memory is not there.
+        left->next_inherited = static_cast<Durable*>(inherited);
+        inherited = left;
+    }
+    self.first_ = 0;
+    for (const auto& ring : self.rings_) { ring->reset(); }
+    self.armed_.store(false, std::memory_order_relaxed);                   // As above.
+    const int event = self.event_.exchange(-1, std::memory_order_relaxed); // As above.
     if (!self.discarded_ && event >= 0) { close(event); }
+    self.file_mutex_.unlock();
 }
 
 RecordQueue::Mark RecordQueue::mark() const {
     Mark mark;
-    mark.reserve(rings_.size());
-    for (const auto& ring : rings_) { mark.push_back(ring->frames_accepted()); }
+    mark.reserve(source_count());
+    for_each_ring([&](const ByteRing& ring) { mark.push_back(ring.frames_accepted()); });
+    if (durable_) { mark.push_back(durable_->adopted->accepted()); }
     return mark;
 }
 
 bool RecordQueue::has_consumed(const Mark& mark) const noexcept {
-    for (std::size_t i = 0; i < rings_.size(); ++i) {
-        if (rings_[i]->frames_consumed() < mark[i]) { return false; }
-    }
-    return true;
+    std::size_t i = 0;
+    bool consumed = true;
+    for_each_ring(
+        [&](const ByteRing& ring) { consumed = consumed && ring.frames_consumed() >= mark[i++]; });
+    return consumed && (!durable_ || durable_->adopted->consumed() >= mark[i]);
 }
 
 std::uint64_t RecordQueue::records_accepted() const noexcept {
-    std::uint64_t total = 0;
-    for (const auto& ring : rings_) { total += ring->frames_accepted(); }
+    std::uint64_t total = durable_ ? durable_->adopted->accepted() : 0;
+    for_each_ring([&](const ByteRing& ring) { total += ring.frames_accepted(); });
     return total;
 }
 
 std::uint64_t RecordQueue::records_consumed() const noexcept {
-    std::uint64_t total = 0;
-    for (const auto& ring : rings_) { total += ring->frames_consumed(); }
+    std::uint64_t total = durable_ ? durable_->adopted->consumed() : 0;
+    for_each_ring([&](const ByteRing& ring) { total += ring.frames_consumed(); });
     return total;
 }
 
 std::size_t RecordQueue::used_bytes() const noexcept {
     std::size_t total = 0;
-    for (const auto& ring : rings_) { total += ring->used_bytes(); }
+    for_each_ring([&](const ByteRing& ring) { total += ring.used_bytes(); });
     return total;
 }
 
 std::size_t RecordQueue::capacity() const noexcept {
-    std::size_t total = 0;
-    for (const auto& ring : rings_) { total += ring->capacity(); }
-    return total;
+    return rings_.size() * rings_.front()->capacity();
 }
 
 void RecordQueue::arm() noexcept {
+    // What is held would have every producer wake the drain, which can do nothing about it: then its timer must do.
+    for (std::size_t i = 0; durable_ && i < durable_->rings.size(); ++i) {
+        const ByteRing& ring = *durable_->rings[i];
+        if (ring.held_bytes() > ring.capacity() / 2) { return; }
+    }
     // relaxed: a producer that misses it leaves the wake-up to the next one, or to the drain's timer.
     armed_.store(true, std::memory_order_relaxed);
 }
@@ -154,9 +232,25 @@ void RecordQueue::wake() noexcept {
     errno = saved;
 }
 
+void RecordQueue::leave_file() noexcept {
+    if (!durable_) { return; }
+    std::unique_lock lock(file_mutex_);
+    const auto file = std::move(durable_->file);
+    lock.unlock();
+    bool is_empty = true;
+    for (const auto& ring : durable_->rings) {
+        ring->release(0); // Padding.
+        is_empty = is_empty && ring->used_bytes() == 0;
+    }
+    if (is_empty && file) { file->remove(); }
+    for (const auto& ring : durable_->rings) { ring->let_go(); } // Before the lock is.
+    durable_->adopted->let_go();
+}
+
 void RecordQueue::discard() noexcept {
     for (const auto& ring : rings_) { ring->discard_pages(); }
     if (std::exchange(discarded_, true)) { return; }
+    leave_file();
     disarm();
     const int event = event_.load(std::memory_order_relaxed); // See event_.
     if (event >= 0) { give_back_event(event); }

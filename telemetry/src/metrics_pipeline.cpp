@@ -26,10 +26,28 @@ BatchOptions batch_options(const Options& options) {
 struct MetricsPipeline::Queue {
     explicit Queue(std::shared_ptr<RecordQueue> taken)
         : ring(std::move(taken)), metrics(*ring, waiting_bytes_max) {}
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    ~Queue() { forget_scope_listener(scopes); }
 
     const std::shared_ptr<RecordQueue> ring;
     MetricQueue metrics;
+    ScopeListener scopes{
+        [](void* to, std::uint16_t index, const EncodedScope& scope) noexcept {
+            static_cast<RecordQueue*>(to)->add_scope(index, scope.message, scope.schema_url);
+        },
+        ring.get()};
 };
+
+std::shared_ptr<MetricsPipeline::Queue> MetricsPipeline::make_queue(
+    const PipelineSetup& setup, std::shared_ptr<RecordQueue> ring) {
+    auto queue = std::make_shared<Queue>(std::move(ring));
+    const auto recovered = make_durable(
+        setup, *queue->ring, batch_options(setup.options), Signal::metrics, queue->scopes);
+    queue->metrics.adopt(recovered.items);
+    queue->metrics.drop(recovered.lost, DropReason::unrecoverable); // Of unknown points: one each.
+    return queue;
+}
 
 std::shared_ptr<Drain> MetricsPipeline::make_drain(
     PipelineSetup& setup, const std::shared_ptr<Queue>& queue) {
@@ -55,7 +73,7 @@ std::shared_ptr<RecordQueue> make_metric_ring(const Options& options) {
 
 MetricsPipeline::MetricsPipeline(
     PipelineSetup setup, std::shared_ptr<RecordQueue> ring, PeriodicReader::Collect collect)
-    : queue_(std::make_shared<Queue>(std::move(ring))), drain_(make_drain(setup, queue_)),
+    : queue_(make_queue(setup, std::move(ring))), drain_(make_drain(setup, queue_)),
       reader_(
           {.executor = setup.executor,
            .queue = {queue_, &queue_->metrics},

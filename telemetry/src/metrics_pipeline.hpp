@@ -30,6 +30,8 @@ public:
 
 private:
     struct Queue;
+    [[nodiscard]] static std::shared_ptr<Queue> make_queue(
+        const PipelineSetup& setup, std::shared_ptr<RecordQueue> ring);
     [[nodiscard]] static std::shared_ptr<Drain> make_drain(
         PipelineSetup& setup, const std::shared_ptr<Queue>& queue);
 

@@ -153,6 +153,23 @@ void read_batch(EnvironmentReader& env, Options& options) {
     }
 }
 
+// Ours: on, off or a folder.
+void read_durable_rings(EnvironmentReader& env, DurableRings& rings) {
+    constexpr const char* variable = "WEFT_DURABLE_RINGS";
+    const auto value = env.text(variable);
+    if (!value) { return; }
+    const auto lower = detail::lowercase(*value);
+    const bool is_folder = value->front() == '/';
+    if (!is_folder && lower != "on" && lower != "off") {
+        env.report(
+            variable, *value,
+            "allowed is on, off or the absolute path of a folder; it counts as off");
+        return;
+    }
+    rings.enabled = lower != "off";
+    if (is_folder) { rings.directory = *value; }
+}
+
 } // namespace
 
 Options detail::read_options(
@@ -168,6 +185,7 @@ Options detail::read_options(
     if (const auto exporter = env.choice("OTEL_TRACES_EXPORTER", {"otlp", "none"})) {
         options.traces_exporter = *exporter == "none" ? ExporterKind::none : ExporterKind::otlp;
     }
+    read_durable_rings(env, options.durable_rings);
     detail::read_metrics(env, options);
     detail::read_otlp(env, options);
     if (const auto level = env.text("OTEL_LOG_LEVEL"); level && !parse_diagnostic_level(*level)) {
@@ -227,6 +245,7 @@ std::string problem_in(const Options& options) {
         }
     }
     if (auto problem = problem_in(options.batch); !problem.empty()) { return problem; }
+    if (auto problem = problem_in(options.durable_rings); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.tail_sampling); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.metrics); !problem.empty()) { return problem; }
     if (auto problem = problem_in(options.metric_reader); !problem.empty()) { return problem; }

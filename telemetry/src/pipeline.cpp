@@ -56,6 +56,25 @@ std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal) {
     return std::shared_ptr<Sink>(std::move(*sink));
 }
 
+RecoveredRings make_durable(
+    const PipelineSetup& setup, RecordQueue& queue, const BatchOptions& batch, Signal signal,
+    ScopeListener& scopes) {
+    const auto& options = setup.options.durable_rings;
+    // It is already when a forked child's start failed once, and is tried again.
+    if (!options.enabled || queue.is_durable()) { return {}; }
+    try {
+        return weft::make_durable(
+            queue, options, batch, signal, setup.service, setup.resource, scopes, diagnostics());
+    } catch (const std::exception& error) {
+        if (!setup.in_child) { throw; }
+        diagnostics().report(DiagnosticLevel::error, "rings.child", [&] {
+            return fmt::format(
+                "{} of a forked child do not outlive it: {}", name(signal), error.what());
+        });
+        return {};
+    }
+}
+
 asio::awaitable<FlushReport> flush_all(Pipelines pipelines, Pipeline::TimePoint deadline) {
     return each(std::move(pipelines), 0, &Pipeline::flush, deadline);
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/exporters/drain.hpp>
+#include <weft/exporters/durable_rings.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/exporters/sink.hpp>
 #include <weft/runtime/signal.hpp>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace weft::detail {
 
@@ -39,12 +41,20 @@ struct PipelineSetup {
     asio::any_io_executor executor;
     const Options& options;
     EncodedResource resource;
+    std::string service;                ///< The resource's service.name.
+    bool in_child = false;              ///< Of a fork: what cannot be had is done without.
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
     Drain::Settled settled{};           ///< Told of each export that has ended.
 };
 
 /// Options::sink or metrics_sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
 [[nodiscard]] std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal);
+
+/// Makes a pipeline's queue durable and gives it what dead processes left, if the options say so. In a forked child a
+/// failure is a line in the log. Errors: as weft::make_durable.
+[[nodiscard]] RecoveredRings make_durable(
+    const PipelineSetup& setup, RecordQueue& queue, const BatchOptions& batch, Signal signal,
+    ScopeListener& scopes);
 
 /// A runtime's pipelines, by Signal; null where there is none. Shared with flushes under way.
 using Pipelines = std::array<std::shared_ptr<Pipeline>, all_signals.size()>;

@@ -215,7 +215,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             metric_ring = detail::make_metric_ring(options);
         }
         if (metrics && traces) { provider->counts.enable(); }
-        start_pipelines(*made, resource);
+        start_pipelines(*made, resource, false);
         if (meters != nullptr && options.prometheus) { start_prometheus(*made, resource); }
         exports = std::move(made);
         if (provider != nullptr) {
@@ -236,7 +236,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         if (meters != nullptr) { (void)detail::claim_default(*meters); }
     }
 
-    void start_pipelines(Exports& to, const Resource& resource) {
+    void start_pipelines(Exports& to, const Resource& resource, bool in_child) {
         if (meters != nullptr) { to.self = make_self_metrics(); }
         std::function<void()> house = &housekeeping; // For the first: it is done once.
         const auto setup = [&](Signal signal) {
@@ -244,6 +244,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .executor = to.service.io_context().get_executor(),
                 .options = options,
                 .resource = {resource.encoded(), resource.schema_url},
+                .service = std::string(resource.text("service.name")),
+                .in_child = in_child,
                 .housekeeping = house,
                 .settled = to.self ? to.self->settled(signal) : nullptr};
         };
@@ -326,7 +328,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     bool start_in_child() noexcept {
         try {
             if (exports == nullptr) { exports = std::make_unique<Exports>(); }
-            if (!exports->is_started) { start_pipelines(*exports, make_resource(options)); }
+            if (!exports->is_started) { start_pipelines(*exports, make_resource(options), true); }
             return true;
         } catch (...) { return false; }
     }

@@ -19,16 +19,22 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
     add(provider.dropped_record_too_large, DropReason::record_too_large);
     add(provider.dropped_after_shutdown, DropReason::shutdown);
     add(provider.dropped_no_memory, DropReason::encode_failed);
+    add(provider.dropped_unrecoverable, DropReason::unrecoverable);
 }
 
 TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : provider_(provider) {
     if (!exports(setup.options, Signal::traces)) { return; }
+    auto sink = make_sink(setup, Signal::traces); // Before there is a file.
+    const auto recovered = make_durable(
+        setup, provider.queue, setup.options.batch, Signal::traces, provider.scopes_to_queue);
+    // A counter.
+    provider.dropped_unrecoverable.fetch_add(recovered.lost, std::memory_order_relaxed);
     drain_ = std::make_unique<Drain>(Drain::Setup{
         .executor = setup.executor,
         .signal = Signal::traces,
         .queue = provider.queue,
         .resource = std::move(setup.resource),
-        .sink = make_sink(setup, Signal::traces),
+        .sink = std::move(sink),
         .batch = setup.options.batch,
         .producer_counts = [p = &provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
         .housekeeping = std::move(setup.housekeeping),

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/exporters/batch.hpp>
 #include <weft/runtime/record.hpp>
+#include <weft/signals/scope.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +19,8 @@ struct EncodedResource {
 
 /// Collects records into an export request: `ResourceSpans { resource, ScopeSpans { scope, spans... }... }`.
 /// A record's bytes are already a field of its ScopeSpans, so that adding is appending, and finishing writes the few
-/// bytes around them. Threads: one at a time. Cost: two copies of a record's bytes.
+/// bytes around them. Records of other processes (see ForeignResource) get a ResourceSpans of their own.
+/// Threads: one at a time. Cost: two copies of a record's bytes.
 class BatchBuilder {
 public:
     BatchBuilder(Signal signal, EncodedResource resource);
@@ -42,11 +44,18 @@ private:
         std::uint16_t scope = 0;
         std::string records;
     };
+    struct Part { // A group on its way into the request.
+        detail::EncodedScope scope;
+        const std::string* records = nullptr;
+        bool is_done = false;
+    };
     Group& group_of(std::uint16_t scope);
+    void put_resource(std::string& body, const detail::ForeignResource* foreign);
 
     Signal signal_;
     EncodedResource resource_;
     std::vector<Group> groups_; // Kept between batches, for their memory; empty ones are skipped.
+    std::vector<Part> parts_;   // Of finish, kept for its memory.
     std::size_t last_ = 0;      // The group of the record before: usually also of the next.
     std::size_t records_ = 0;
     std::size_t bytes_ = 0;

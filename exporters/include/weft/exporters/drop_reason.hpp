@@ -25,9 +25,10 @@ enum class DropReason : std::uint8_t {
     filtered,           ///< Not meant for this destination: see DestinationSetup::filter.
     spool_full,         ///< Deleted unsent: the spool made room, see SpoolOptions::when_full.
     spool_corrupt,      ///< Destroyed on disk.
+    unrecoverable, ///< In the durable ring of a process that died: half written, or damaged since.
 };
 
-inline constexpr std::size_t drop_reason_count = 14; ///< Size of an array indexed by DropReason.
+inline constexpr std::size_t drop_reason_count = 15; ///< Size of an array indexed by DropReason.
 
 /// The snake_case name that ledgers, metrics and reports show.
 [[nodiscard]] constexpr std::string_view name(DropReason reason) noexcept {
@@ -45,10 +46,11 @@ inline constexpr std::size_t drop_reason_count = 14; ///< Size of an array index
         "internal_error",
         "filtered",
         "spool_full",
-        "spool_corrupt"};
+        "spool_corrupt",
+        "unrecoverable"};
     const auto index = static_cast<std::size_t>(reason);
     return index < names.size() ? names[index] : "unknown";
 }
-static_assert(name(DropReason::spool_corrupt) == "spool_corrupt");
+static_assert(name(DropReason::unrecoverable) == "unrecoverable");
 
 } // namespace weft

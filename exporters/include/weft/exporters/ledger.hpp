@@ -17,7 +17,8 @@ struct Ledger {
     std::array<std::uint64_t, drop_reason_count> dropped{}; ///< By DropReason.
     std::uint64_t queued = 0;                               ///< In a ring or in a batch that waits.
     std::uint64_t in_flight = 0;                            ///< In a request, retries included.
-    std::uint64_t spooled = 0;                              ///< On disk.
+    std::uint64_t spooled =
+        0; ///< On disk, or after a shutdown in a durable ring: for the next start.
 
     [[nodiscard]] std::uint64_t dropped_total() const noexcept {
         std::uint64_t total = 0;

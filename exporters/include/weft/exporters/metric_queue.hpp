@@ -23,6 +23,8 @@ public:
 
     /// Takes a whole record, header included, of so many points.
     void put(std::span<const std::byte> record, std::uint32_t points) noexcept;
+    /// Counts points that the ring has from elsewhere: those it has adopted.
+    void adopt(std::uint64_t points) noexcept;
     /// Counts points that became no record.
     void drop(std::uint64_t points, DropReason reason) noexcept;
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/compression.hpp>
+#include <weft/exporters/durable_rings.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/otlp_encoding.hpp>
 #include <weft/exporters/periodic_reader_options.hpp>
@@ -103,6 +104,8 @@ struct Options {
     /// From a stop signal until run() gives up the event loop, with whatever still waits in it; spans open then are
     /// not exported. Bounds the whole stop, so that a longer ServerOptions::stop_grace is cut short. Ours.
     std::chrono::milliseconds stop_grace{5000};
+    DurableRings
+        durable_rings; ///< What ended survives a kill of the process. Off by default. Ours.
 };
 
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is.

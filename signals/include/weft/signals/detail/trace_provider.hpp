@@ -6,6 +6,7 @@
 #include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/sampler.hpp>
+#include <weft/signals/scope.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -29,6 +30,11 @@ struct TraceProvider {
         id_generator;  // Set before the provider is published. Null: random ids.
     SpanCounts counts; // Enabled before the provider is published, where somebody asks.
     RecordQueue queue;
+    ScopeListener scopes_to_queue{
+        [](void* to, std::uint16_t index, const EncodedScope& scope) noexcept {
+            static_cast<RecordQueue*>(to)->add_scope(index, scope.message, scope.schema_url);
+        },
+        &queue}; // Listens while the queue is durable.
 
     // Closed by shutdown, asked when a span ends.
     ProducerGate gate;
@@ -38,6 +44,8 @@ struct TraceProvider {
     std::atomic<std::uint64_t> dropped_after_shutdown{0};
     // Spans that could not even start for want of memory. Part of the ledger as created and dropped.
     std::atomic<std::uint64_t> dropped_no_memory{0};
+    // Of processes that died: in their ring files, and not to be read. As above.
+    std::atomic<std::uint64_t> dropped_unrecoverable{0};
 
 private:
     // A forked child begins with an empty ledger.
@@ -45,7 +53,7 @@ private:
         auto& self = *static_cast<TraceProvider*>(provider);
         for (auto* count :
              {&self.dropped_queue_full, &self.dropped_record_too_large,
-              &self.dropped_after_shutdown, &self.dropped_no_memory}) {
+              &self.dropped_after_shutdown, &self.dropped_no_memory, &self.dropped_unrecoverable}) {
             count->store(0, std::memory_order_relaxed); // There is one thread.
         }
         self.counts.begin_anew();
