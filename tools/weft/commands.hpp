@@ -12,5 +12,6 @@ struct Command {
 };
 
 [[nodiscard]] int receive(std::span<const char* const> arguments);
+[[nodiscard]] int replay(std::span<const char* const> arguments);
 
 } // namespace weft::cli

@@ -11,8 +11,9 @@
 namespace weft::cli {
 namespace {
 
-constexpr std::array<Command, 1> commands{{
+constexpr std::array<Command, 2> commands{{
     {"receive", "receive traces, metrics and logs over OTLP/HTTP and print the traces", &receive},
+    {"replay", "send lines of OTLP/JSON from files to a receiver", &replay},
 }};
 
 void print_help() {
