@@ -122,7 +122,7 @@ void read_endpoints(EnvironmentReader& env, Options& options) {
     for (auto& destination : all) {
         const auto own = read_endpoint(env, of(destination, "ENDPOINT"));
         if (own) { destination.endpoint = own->text; }
-        if (!exports(options, destination.signal)) { continue; }
+        if (!exports_first(options, destination.signal)) { continue; }
         if (own) {
             switch_off_https(env, *own, {&destination});
         } else {

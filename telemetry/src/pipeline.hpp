@@ -1,8 +1,9 @@
 #pragma once
+#include "exporter_name.hpp"
+
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
-#include <weft/exporters/sink.hpp>
 #include <weft/runtime/signal.hpp>
 #include <weft/telemetry/options.hpp>
 
@@ -31,7 +32,11 @@ public:
 
     [[nodiscard]] virtual asio::awaitable<FlushReport> flush(TimePoint deadline) = 0;
     [[nodiscard]] virtual asio::awaitable<FlushReport> shutdown(TimePoint deadline) = 0;
-    [[nodiscard]] virtual Ledger ledger() const = 0;
+    /// Null: nothing is exported.
+    [[nodiscard]] virtual const Drain* drain() const noexcept = 0;
+
+    /// Of the first destination.
+    [[nodiscard]] Ledger ledger() const { return drain() ? drain()->ledger() : Ledger{}; }
 };
 
 /// What every pipeline of a runtime is made from.
@@ -40,11 +45,9 @@ struct PipelineSetup {
     const Options& options;
     EncodedResource resource;
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
-    Drain::Settled settled{};           ///< Told of each export that has ended.
+    /// Makes what is told of each export that has ended. Null: nobody.
+    std::function<Drain::Settled(const ExporterName&)> settled{};
 };
-
-/// Options::sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
-[[nodiscard]] std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal);
 
 /// A runtime's pipelines, by Signal; null where there is none. Shared with flushes under way.
 using Pipelines = std::array<std::shared_ptr<Pipeline>, all_signals.size()>;

@@ -148,8 +148,11 @@ struct SelfMetrics::State {
     void observe(Observations& to) const;
     void observe_signal(Observations& to, std::size_t i, const Ledger& ledger) const;
     void observe_ledger(Observations& to, std::string_view signal, const Ledger& ledger) const;
+    void observe_other(
+        Observations& to, std::size_t i, const SelfMetricsSource::Destination& other) const;
     void record_export(
-        Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept;
+        const ExporterName& exporter, std::int64_t elapsed_ns,
+        const SendOutcome& outcome) const noexcept;
 
     const SelfMetricsOptions options;
     Sources sources; // Set before the callback is registered, then read by it.
@@ -210,9 +213,13 @@ void SelfMetrics::State::observe_signal(
                           : to.observe(instrument, count, {a, b, e});
         }
     };
+    const auto& named = sources[i].exporter;
+    const bool is_named = !named.destination.empty();
     const auto of_exporter = [&](const InstrumentBase& instrument, std::uint64_t value,
                                  std::string_view error = {}) {
-        tell(instrument, value, exporter_types[i], exporter_names[i], error, true);
+        tell(
+            instrument, value, is_named ? std::string_view(named.type) : exporter_types[i],
+            is_named ? std::string_view(named.component) : exporter_names[i], error, !is_named);
     };
     const auto of_processor = [&](const InstrumentBase& instrument, std::uint64_t value,
                                   std::string_view error = {}) {
@@ -240,6 +247,45 @@ void SelfMetrics::State::observe_signal(
     of_processor(instruments.processed, ledger.exported + ledger.rejected + lost_in_exporter);
 }
 
+// What the processor does is told once, with the first destination.
+void SelfMetrics::State::observe_other(
+    Observations& to, std::size_t i, const SelfMetricsSource::Destination& other) const {
+    const Ledger ledger = other.ledger();
+    const Attribute which{"weft.signal", name(all_signals[i])};
+    const Attribute where{"weft.destination", other.exporter.destination};
+    const auto count = [&](const InstrumentBase& instrument, std::uint64_t value) {
+        to.observe(instrument, integer(value), {which, where});
+    };
+    count(created, ledger.created);
+    count(exported, ledger.exported);
+    count(rejected, ledger.rejected);
+    count(queued, ledger.queued);
+    count(in_flight, ledger.in_flight);
+    count(spooled, ledger.spooled);
+    const auto& instruments = of_signal[i];
+    const Attribute type{"otel.component.type", other.exporter.type};
+    const Attribute component{"otel.component.name", other.exporter.component};
+    to.observe(instruments.inflight, integer(ledger.in_flight), {type, component});
+    to.observe(instruments.exported, integer(ledger.exported), {type, component});
+    if (ledger.rejected != 0) {
+        to.observe(
+            instruments.exported, integer(ledger.rejected),
+            {type, component, {"error.type", "rejected"}});
+    }
+    for (std::size_t r = 1; r < ledger.dropped.size(); ++r) { // From 1: 0 is DropReason::none.
+        const auto reason = static_cast<DropReason>(r);
+        if (ledger.dropped[r] == 0) { continue; }
+        to.observe(
+            dropped, integer(ledger.dropped[r]),
+            {which, where, {"weft.drop.reason", name(reason)}});
+        if (place_of(reason) == Place::exporter) {
+            to.observe(
+                instruments.exported, integer(ledger.dropped[r]),
+                {type, component, {"error.type", name(reason)}});
+        }
+    }
+}
+
 void SelfMetrics::State::observe(Observations& to) const {
     for (const auto signal : all_signals) {
         const auto i = index_of(signal);
@@ -249,6 +295,7 @@ void SelfMetrics::State::observe(Observations& to) const {
             observe_ledger(to, name(signal), ledger);
             observe_signal(to, i, ledger);
         }
+        for (const auto& other : source.others) { observe_other(to, i, other); }
         if (source.queue) {
             const auto queue = source.queue();
             to.observe(queue_used, integer(queue.used_bytes), {{"weft.signal", name(signal)}});
@@ -309,22 +356,28 @@ SelfMetrics::Collect SelfMetrics::measured(Collect collect) const {
     };
 }
 
-Drain::Settled SelfMetrics::settled(Signal signal) const {
-    return [state = state_, signal](std::int64_t elapsed_ns, const SendOutcome& outcome) {
-        state->record_export(signal, elapsed_ns, outcome);
+Drain::Settled SelfMetrics::settled(Signal signal, const ExporterName& exporter) const {
+    ExporterName who = exporter;
+    if (who.destination.empty()) {
+        who.type = exporter_types[index_of(signal)];
+        who.component = exporter_names[index_of(signal)];
+    }
+    return [state = state_, who](std::int64_t elapsed_ns, const SendOutcome& outcome) {
+        state->record_export(who, elapsed_ns, outcome);
     };
 }
 
 void SelfMetrics::State::record_export(
-    Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept {
+    const ExporterName& exporter, std::int64_t elapsed_ns,
+    const SendOutcome& outcome) const noexcept {
     std::array<Attribute, 6> attributes;
     std::size_t count = 0;
     const auto add = [&](std::string_view key, const AttributeValue& value) {
         attributes[count++] = {key, value};
     };
-    add("otel.component.type", exporter_types[index_of(signal)]);
-    add("otel.component.name", exporter_names[index_of(signal)]);
-    if (!options.server_address.empty()) {
+    add("otel.component.type", exporter.type);
+    add("otel.component.name", exporter.component);
+    if (exporter.destination.empty() && !options.server_address.empty()) {
         add("server.address", options.server_address);
         add("server.port", options.server_port);
     }

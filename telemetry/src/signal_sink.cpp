@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace weft::detail {
 namespace {
 
@@ -28,7 +30,7 @@ Own own_options(const OtlpOptions& otlp, Signal signal) noexcept {
 
 } // namespace
 
-bool exports(const Options& options, Signal signal) noexcept {
+bool exports_first(const Options& options, Signal signal) noexcept {
     if (options.disabled) { return false; }
     // A destination of the program's own takes the spans; no metrics are exported beside it.
     const bool to_sink = options.sink != nullptr;
@@ -43,7 +45,21 @@ bool exports(const Options& options, Signal signal) noexcept {
     return false;
 }
 
-SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
+bool takes(const DestinationOptions& destination, Signal signal) noexcept {
+    const auto& signals = destination.signals;
+    return signals.empty() || std::find(signals.begin(), signals.end(), signal) != signals.end();
+}
+
+bool exports(const Options& options, Signal signal) noexcept {
+    const auto& others = options.destinations;
+    return exports_first(options, signal) ||
+           (!options.disabled && signal != Signal::logs && // There is nothing that makes them yet.
+            std::any_of(others.begin(), others.end(), [&](const DestinationOptions& one) {
+                return takes(one, signal);
+            }));
+}
+
+SignalSink signal_sink(const OtlpOptions& otlp, Signal signal, std::string_view field) {
     const auto [own_endpoint, own] = own_options(otlp, signal);
     const bool has_own = !own_endpoint.empty();
     const auto& text = has_own ? own_endpoint : otlp.endpoint;
@@ -51,9 +67,9 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     SignalSink sink;
     if (!url || url->scheme != UrlScheme::http) {
         sink.problem = fmt::format(
-            "Options::otlp.{} is \"{}\": {}allowed is an absolute http URL such as "
+            "{}.{} is \"{}\": {}allowed is an absolute http URL such as "
             "http://localhost:4318",
-            has_own ? fmt::format("{}_endpoint", name(signal)) : "endpoint",
+            field, has_own ? fmt::format("{}_endpoint", name(signal)) : "endpoint",
             printable(printable_url(text), 200), url ? "https is not built in yet, " : "");
         return sink;
     }
@@ -67,7 +83,7 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     options.retry = otlp.retry;
     auto problem = problem_in(options);
     if (!problem.empty()) {
-        sink.problem = "Options::otlp." + problem;
+        sink.problem = fmt::format("{}.{}", field, problem);
         return sink;
     }
     if (own.headers) { options.headers = *own.headers; }
@@ -77,9 +93,7 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
         options.compression_level.reset(); // It was another compression's.
     }
     problem = problem_in(options);
-    if (!problem.empty()) {
-        sink.problem = fmt::format("Options::otlp.{}.{}", name(signal), problem);
-    }
+    if (!problem.empty()) { sink.problem = fmt::format("{}.{}.{}", field, name(signal), problem); }
     return sink;
 }
 

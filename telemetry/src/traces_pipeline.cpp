@@ -1,5 +1,6 @@
 #include "traces_pipeline.hpp"
 
+#include "pipeline_destinations.hpp"
 #include "signal_sink.hpp"
 
 #include <weft/runtime/spawn.hpp>
@@ -28,13 +29,12 @@ TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : p
         .signal = Signal::traces,
         .queue = provider.queue,
         .resource = std::move(setup.resource),
-        .sink = make_sink(setup, Signal::traces),
         .batch = setup.options.batch,
         .producer_counts = [p = &provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
         .housekeeping = std::move(setup.housekeeping),
-        .settled = std::move(setup.settled),
         .log = diagnostics(),
-        .tail = setup.options.tail_sampling});
+        .tail = setup.options.tail_sampling,
+        .destinations = make_destinations(setup, Signal::traces)});
     run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
 }
 
