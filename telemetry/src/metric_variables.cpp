@@ -1,25 +1,8 @@
 #include "metric_variables.hpp"
 
-#include <algorithm>
-#include <string_view>
-#include <utility>
-
 namespace weft::detail {
 
 void read_metrics(EnvironmentReader& env, Options& options) {
-    if (const auto exporters = env.choices("OTEL_METRICS_EXPORTER", {"otlp", "prometheus"})) {
-        const auto names = [&](std::string_view one) {
-            return std::find(exporters->begin(), exporters->end(), one) != exporters->end();
-        };
-        options.metrics_exporter = names("otlp") ? ExporterKind::otlp : ExporterKind::none;
-        if (names("prometheus")) {
-            auto& server = options.prometheus.emplace();
-            auto problem = read_prometheus_variables(
-                env.text("OTEL_EXPORTER_PROMETHEUS_HOST").value_or(""),
-                env.text("OTEL_EXPORTER_PROMETHEUS_PORT").value_or(""), server);
-            if (!problem.empty()) { env.report_line(std::move(problem)); }
-        }
-    }
     auto& reader = options.metric_reader;
     if (const auto interval = env.milliseconds_up_to("OTEL_METRIC_EXPORT_INTERVAL", 1, day_ms)) {
         reader.interval = *interval;

@@ -1,5 +1,7 @@
 #include "metrics_pipeline.hpp"
 
+#include "pipeline_destinations.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -56,14 +58,13 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
         .signal = Signal::metrics,
         .queue = *queue->ring,
         .resource = std::move(setup.resource),
-        .sink = make_sink(setup, Signal::metrics),
         .batch = batch_options(setup.options),
         .producer_counts = [queue](Ledger& ledger) { queue->metrics.add_to(ledger); },
         .housekeeping = std::move(setup.housekeeping),
-        .settled = std::move(setup.settled),
         .log = diagnostics(),
         .tail = {},
-        .one_item_each = false});
+        .one_item_each = false,
+        .destinations = make_destinations(setup, Signal::metrics)});
 }
 
 std::shared_ptr<RecordQueue> make_metric_ring(const Options& options) {

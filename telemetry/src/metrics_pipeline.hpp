@@ -15,7 +15,7 @@ namespace weft::detail {
 /// Metrics: collected at intervals, from the source to the receiver.
 class MetricsPipeline final : public Pipeline {
 public:
-    /// Errors: as make_sink; std::bad_alloc, std::system_error.
+    /// Errors: as make_destinations; std::bad_alloc, std::system_error.
     MetricsPipeline(
         PipelineSetup setup, std::shared_ptr<RecordQueue> ring, PeriodicReader::Collect collect);
 
@@ -25,7 +25,7 @@ public:
     asio::awaitable<FlushReport> shutdown(TimePoint deadline) override {
         return reader_.shutdown(deadline);
     }
-    [[nodiscard]] Ledger ledger() const override { return drain_->ledger(); }
+    [[nodiscard]] const Drain* drain() const noexcept override { return drain_.get(); }
     [[nodiscard]] PeriodicReader::Counts collections() const { return reader_.counts(); }
 
 private:

@@ -1,3 +1,5 @@
+#include "destination_options.hpp"
+#include "destination_variables.hpp"
 #include "environment.hpp"
 #include "metric_variables.hpp"
 #include "otlp_variables.hpp"
@@ -182,12 +184,11 @@ Options detail::read_options(
     read_propagators(env, options);
     read_limits(env, options.span_limits);
     read_batch(env, options);
-    if (const auto exporter = env.choice("OTEL_TRACES_EXPORTER", {"otlp", "none"})) {
-        options.traces_exporter = *exporter == "none" ? ExporterKind::none : ExporterKind::otlp;
-    }
     read_durable_rings(env, options.durable_rings);
     detail::read_metrics(env, options);
+    detail::read_exporters(env, options);
     detail::read_otlp(env, options);
+    detail::read_spool(env, options);
     if (const auto level = env.text("OTEL_LOG_LEVEL"); level && !parse_diagnostic_level(*level)) {
         env.report(
             "OTEL_LOG_LEVEL", *level, "allowed is none, error, warn, info, debug; info is used");
@@ -252,6 +253,9 @@ std::string problem_in(const Options& options) {
     if (options.prometheus) {
         if (auto problem = problem_in(*options.prometheus); !problem.empty()) { return problem; }
     }
+    if (auto problem = detail::problem_in_destinations(options); !problem.empty()) {
+        return problem;
+    }
     for (const auto signal : all_signals) {
         if (const auto own = detail::own_sink(options, signal)) {
             if (own->connections() != 0) { continue; }
@@ -259,9 +263,14 @@ std::string problem_in(const Options& options) {
                 "Options::{} says connections() is 0: allowed is 1 or more",
                 signal == Signal::traces ? "sink" : "metrics_sink");
         }
-        if (!detail::exports(options, signal)) { continue; }
+        if (!detail::exports_first(options, signal)) { continue; }
         auto problem = detail::signal_sink(options.otlp, signal).problem;
         if (!problem.empty()) { return problem; }
+    }
+    if (options.otlp.spool) {
+        if (auto problem = problem_in(*options.otlp.spool); !problem.empty()) {
+            return "Options::otlp.spool: " + problem;
+        }
     }
     return {};
 }

@@ -189,7 +189,7 @@ void read_proxies(EnvironmentReader& env, Options& options) {
         .https = https.text,
         .none_for = read_proxy(env, "no_proxy", "NO_PROXY").text};
     for (const auto& destination : destinations(options)) {
-        if (!exports(options, destination.signal)) { continue; }
+        if (!exports_first(options, destination.signal)) { continue; }
         const auto url = signal_url(options.otlp, destination.signal);
         if (!url || proxy_for(proxy, *url)) { continue; }
         const bool is_https = url->scheme == UrlScheme::https;

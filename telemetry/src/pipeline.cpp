@@ -1,13 +1,9 @@
 #include "pipeline.hpp"
 
-#include "signal_sink.hpp"
-
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
 namespace weft::detail {
@@ -21,7 +17,8 @@ FlushReport sum(const FlushReport& a, const FlushReport& b) noexcept {
         .exported = a.exported + b.exported,
         .rejected = a.rejected + b.rejected,
         .dropped = a.dropped + b.dropped,
-        .pending = a.pending + b.pending};
+        .pending = a.pending + b.pending,
+        .spooled = a.spooled + b.spooled};
 }
 
 // Pipelines from `first` on.
@@ -43,18 +40,6 @@ asio::awaitable<FlushReport> each(
 }
 
 } // namespace
-
-std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal) {
-    if (auto own = own_sink(setup.options, signal)) { return own; }
-    auto made = signal_sink(setup.options.otlp, signal);
-    auto sink = OtlpHttpSink::create(setup.executor, std::move(made.options), diagnostics());
-    if (!sink) {
-        throw std::invalid_argument(fmt::format(
-            "Options::otlp.endpoint is \"{}\": {}", setup.options.otlp.endpoint,
-            sink.error().message()));
-    }
-    return std::shared_ptr<Sink>(std::move(*sink));
-}
 
 RecoveredRings make_durable(
     const PipelineSetup& setup, RecordQueue& queue, const BatchOptions& batch, Signal signal,

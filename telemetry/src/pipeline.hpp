@@ -1,9 +1,10 @@
 #pragma once
+#include "exporter_name.hpp"
+
 #include <weft/exporters/batch_builder.hpp>
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/durable_rings.hpp>
 #include <weft/exporters/ledger.hpp>
-#include <weft/exporters/sink.hpp>
 #include <weft/runtime/signal.hpp>
 #include <weft/telemetry/options.hpp>
 
@@ -33,7 +34,11 @@ public:
 
     [[nodiscard]] virtual asio::awaitable<FlushReport> flush(TimePoint deadline) = 0;
     [[nodiscard]] virtual asio::awaitable<FlushReport> shutdown(TimePoint deadline) = 0;
-    [[nodiscard]] virtual Ledger ledger() const = 0;
+    /// Null: nothing is exported.
+    [[nodiscard]] virtual const Drain* drain() const noexcept = 0;
+
+    /// Of the first destination.
+    [[nodiscard]] Ledger ledger() const { return drain() ? drain()->ledger() : Ledger{}; }
 };
 
 /// What every pipeline of a runtime is made from.
@@ -44,11 +49,9 @@ struct PipelineSetup {
     std::string service;                ///< The resource's service.name.
     bool in_child = false;              ///< Of a fork: what cannot be had is done without.
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
-    Drain::Settled settled{};           ///< Told of each export that has ended.
+    /// Makes what is told of each export that has ended. Null: nobody.
+    std::function<Drain::Settled(const ExporterName&)> settled{};
 };
-
-/// Options::sink or metrics_sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.
-[[nodiscard]] std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal);
 
 /// Makes a pipeline's queue durable and gives it what dead processes left, if the options say so. In a forked child a
 /// failure is a line in the log. Errors: as weft::make_durable.

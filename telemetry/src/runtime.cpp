@@ -1,3 +1,4 @@
+#include "destination_ledgers.hpp"
 #include "environment.hpp"
 #include "exports.hpp"
 #include "metrics_pipeline.hpp"
@@ -247,7 +248,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .service = std::string(resource.text("service.name")),
                 .in_child = in_child,
                 .housekeeping = house,
-                .settled = to.self ? to.self->settled(signal) : nullptr};
+                .settled = settled_of(to, signal)};
         };
         if (metric_ring != nullptr) {
             to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
@@ -268,6 +269,14 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         to.is_started = true;
     }
 
+    static std::function<Drain::Settled(const detail::ExporterName&)> settled_of(
+        const Exports& to, Signal signal) {
+        if (!to.self) { return nullptr; }
+        return [&self = *to.self, signal](const detail::ExporterName& exporter) {
+            return self.settled(signal, exporter);
+        };
+    }
+
     [[nodiscard]] std::unique_ptr<detail::SelfMetrics> make_self_metrics() const {
         detail::SelfMetricsOptions about{.provider = meters};
         for (const auto signal : all_signals) {
@@ -285,8 +294,15 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         detail::SelfMetrics::Sources sources;
         for (const auto signal : all_signals) {
             auto& source = sources[static_cast<std::size_t>(signal)];
-            if (const auto& pipeline = to.pipeline(signal); detail::exports(options, signal)) {
-                source.ledger = [p = pipeline.get()] { return p->ledger(); };
+            const auto& pipeline = to.pipeline(signal);
+            const Drain* const drain = pipeline ? pipeline->drain() : nullptr;
+            if (drain == nullptr) { continue; }
+            source.ledger = [drain] { return drain->ledger(); };
+            source.exporter = detail::exporter_name(options, drain->destination_name(0), signal);
+            for (std::size_t i = 1; i < drain->destinations(); ++i) {
+                source.others.push_back(
+                    {detail::exporter_name(options, drain->destination_name(i), signal),
+                     [drain, i] { return drain->ledger(i); }});
             }
         }
         if (sources[0].ledger) {
@@ -406,6 +422,18 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return ledger;
     }
 
+    [[nodiscard]] Ledger ledger(Signal signal, std::string_view destination) const {
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        if (!is_started()) { return {}; }
+        return detail::ledger_of(exports->pipelines, signal, destination);
+    }
+
+    [[nodiscard]] std::string other_ledgers() const {
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        if (!is_started()) { return {}; }
+        return detail::other_ledgers_json(exports->pipelines, options);
+    }
+
     // The answer of a flush or shutdown where nothing exports.
     [[nodiscard]] FlushReport report_without_exports() {
         const auto pending = ledger(Signal::traces).queued;
@@ -437,6 +465,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             if (!pipeline) { continue; }
             const Ledger ledger = pipeline->ledger();
             late.pending += ledger.queued + ledger.in_flight;
+            late.spooled += ledger.spooled;
         }
         return late;
     }
@@ -647,6 +676,10 @@ Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within)
 
 Ledger Runtime::ledger(Signal signal) const { return state_->ledger(signal); }
 
+Ledger Runtime::ledger(Signal signal, std::string_view destination) const {
+    return state_->ledger(signal, destination);
+}
+
 std::uint16_t Runtime::prometheus_port() const noexcept {
     const std::lock_guard lock(detail::lifecycle_mutex());
     const auto& exports = state_->exports;
@@ -677,8 +710,10 @@ std::string Runtime::ledger_json() const {
     if (state_->meters != nullptr) {
         metrics = fmt::format(", \"metrics\": {}", ledger(Signal::metrics).to_json());
     }
+    std::string others = state_->other_ledgers();
+    if (!others.empty()) { others = fmt::format(", \"destinations\": {{{}}}", others); }
     return fmt::format(
-        "{{\"service\": \"{}\", \"spans\": {}{}}}", name, ledger().to_json(), metrics);
+        "{{\"service\": \"{}\", \"spans\": {}{}{}}}", name, ledger().to_json(), metrics, others);
 }
 
 } // namespace weft

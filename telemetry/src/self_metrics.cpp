@@ -174,8 +174,19 @@ struct SelfMetrics::State {
     void observe_ledger(Observations& to, std::string_view signal, const Ledger& ledger) const;
     void observe_queue(Observations& to, std::size_t i, const SelfMetricsSource::Queue& queue);
     void observe_spans(Observations& to, const SpanTotals& spans) const;
+    void observe_other(
+        Observations& to, std::size_t i, const SelfMetricsSource::Destination& other) const;
     void record_export(
-        Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept;
+        Signal signal, const ExporterName& exporter, std::int64_t elapsed_ns,
+        const SendOutcome& outcome) const noexcept;
+
+    // What the first destination of a signal is called.
+    [[nodiscard]] std::string_view first_type(std::size_t i) const noexcept {
+        return options.exporters[i].is_own_sink ? own_sink_type : exporter_types[i];
+    }
+    [[nodiscard]] std::string_view first_name(std::size_t i) const noexcept {
+        return options.exporters[i].is_own_sink ? own_sink_names[i] : exporter_names[i];
+    }
 
     const SelfMetricsOptions options;
     Sources sources; // Set before the callback is registered, then read by it.
@@ -241,11 +252,13 @@ void SelfMetrics::State::observe_signal(
                           : to.observe(instrument, count, {a, b, e});
         }
     };
+    const auto& named = sources[i].exporter;
+    const bool is_named = !named.destination.empty();
     const auto of_exporter = [&](const InstrumentBase& instrument, std::uint64_t value,
                                  std::string_view error = {}) {
         tell(
-            instrument, value, exporter.is_own_sink ? own_sink_type : exporter_types[i],
-            exporter.is_own_sink ? own_sink_names[i] : exporter_names[i], error, true);
+            instrument, value, is_named ? std::string_view(named.type) : first_type(i),
+            is_named ? std::string_view(named.component) : first_name(i), error, !is_named);
     };
     const auto of_processor = [&](const InstrumentBase& instrument, std::uint64_t value,
                                   std::string_view error = {}) {
@@ -271,6 +284,45 @@ void SelfMetrics::State::observe_signal(
     of_processor(instruments.queue_size, ledger.queued);
     // Those in flight are not in it: one that a shutdown cuts off becomes a drop, and a counter must not go back.
     of_processor(instruments.processed, ledger.exported + ledger.rejected + lost_in_exporter);
+}
+
+// What the processor does is told once, with the first destination.
+void SelfMetrics::State::observe_other(
+    Observations& to, std::size_t i, const SelfMetricsSource::Destination& other) const {
+    const Ledger ledger = other.ledger();
+    const Attribute which{"weft.signal", name(all_signals[i])};
+    const Attribute where{"weft.destination", other.exporter.destination};
+    const auto count = [&](const InstrumentBase& instrument, std::uint64_t value) {
+        to.observe(instrument, integer(value), {which, where});
+    };
+    count(created, ledger.created);
+    count(exported, ledger.exported);
+    count(rejected, ledger.rejected);
+    count(queued, ledger.queued);
+    count(in_flight, ledger.in_flight);
+    count(spooled, ledger.spooled);
+    const auto& instruments = of_signal[i];
+    const Attribute type{"otel.component.type", other.exporter.type};
+    const Attribute component{"otel.component.name", other.exporter.component};
+    to.observe(instruments.inflight, integer(ledger.in_flight), {type, component});
+    to.observe(instruments.exported, integer(ledger.exported), {type, component});
+    if (ledger.rejected != 0) {
+        to.observe(
+            instruments.exported, integer(ledger.rejected),
+            {type, component, {"error.type", "rejected"}});
+    }
+    for (std::size_t r = 1; r < ledger.dropped.size(); ++r) { // From 1: 0 is DropReason::none.
+        const auto reason = static_cast<DropReason>(r);
+        if (ledger.dropped[r] == 0) { continue; }
+        to.observe(
+            dropped, integer(ledger.dropped[r]),
+            {which, where, {"weft.drop.reason", name(reason)}});
+        if (place_of(reason) == Place::exporter) {
+            to.observe(
+                instruments.exported, integer(ledger.dropped[r]),
+                {type, component, {"error.type", name(reason)}});
+        }
+    }
 }
 
 // The queue is bounded in bytes: how many records that is depends on what they are like.
@@ -317,6 +369,7 @@ void SelfMetrics::State::observe(Observations& to) {
             observe_ledger(to, name(signal), ledger);
             observe_signal(to, i, ledger);
         }
+        for (const auto& other : source.others) { observe_other(to, i, other); }
         if (source.queue) { observe_queue(to, i, source.queue()); }
         if (source.spans) { observe_spans(to, source.spans()); }
     }
@@ -374,26 +427,31 @@ SelfMetrics::Collect SelfMetrics::measured(Collect collect) const {
     };
 }
 
-Drain::Settled SelfMetrics::settled(Signal signal) const {
-    return [state = state_, signal](std::int64_t elapsed_ns, const SendOutcome& outcome) {
-        state->record_export(signal, elapsed_ns, outcome);
+Drain::Settled SelfMetrics::settled(Signal signal, const ExporterName& exporter) const {
+    ExporterName who = exporter;
+    if (who.destination.empty()) {
+        who.type = state_->first_type(index_of(signal));
+        who.component = state_->first_name(index_of(signal));
+    }
+    return [state = state_, signal, who](std::int64_t elapsed_ns, const SendOutcome& outcome) {
+        state->record_export(signal, who, elapsed_ns, outcome);
     };
 }
 
 void SelfMetrics::State::record_export(
-    Signal signal, std::int64_t elapsed_ns, const SendOutcome& outcome) const noexcept {
+    Signal signal, const ExporterName& exporter, std::int64_t elapsed_ns,
+    const SendOutcome& outcome) const noexcept {
     std::array<Attribute, 6> attributes;
     std::size_t count = 0;
     const auto add = [&](std::string_view key, const AttributeValue& value) {
         attributes[count++] = {key, value};
     };
-    const auto i = index_of(signal);
-    const auto& exporter = options.exporters[i];
-    add("otel.component.type", exporter.is_own_sink ? own_sink_type : exporter_types[i]);
-    add("otel.component.name", exporter.is_own_sink ? own_sink_names[i] : exporter_names[i]);
-    if (!exporter.server_address.empty()) {
-        add("server.address", exporter.server_address);
-        add("server.port", exporter.server_port);
+    add("otel.component.type", exporter.type);
+    add("otel.component.name", exporter.component);
+    const auto& first = options.exporters[index_of(signal)];
+    if (exporter.destination.empty() && !first.server_address.empty()) {
+        add("server.address", first.server_address);
+        add("server.port", first.server_port);
     }
     if (outcome.status != 0) { add("http.response.status_code", outcome.status); }
     if (outcome.dropped != 0) {

@@ -6,6 +6,8 @@
 // conventions' metrics; what they want and we have no count of is not there.
 // Source: OpenTelemetry semantic conventions 1.44, "OpenTelemetry SDK metrics".
 
+#include "exporter_name.hpp"
+
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
 #include <weft/runtime/signal.hpp>
@@ -21,6 +23,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weft {
 class MetricVisitor;
@@ -51,9 +54,15 @@ struct SelfMetricsSource {
         std::size_t capacity_bytes = 0;
         std::uint64_t records = 0; // That take the used bytes.
     };
-    std::function<Ledger()> ledger{};
+    struct Destination {
+        ExporterName exporter;
+        std::function<Ledger()> ledger{};
+    };
+    std::function<Ledger()> ledger{}; ///< Of the first destination.
+    ExporterName exporter{};          ///< As above.
     std::function<Queue()> queue{};
     std::function<SpanTotals()> spans{}; // Of traces.
+    std::vector<Destination> others{}; ///< Told apart as weft.destination.
 };
 
 /// Metrics of a runtime about itself. Made before its pipelines, which are given `measured` and `settled`; it watches them
@@ -84,7 +93,7 @@ public:
 
     /// For Drain::Setup::settled: an export has ended, with all its retries, otel.sdk.exporter.operation.duration. It may
     /// outlive this.
-    [[nodiscard]] Drain::Settled settled(Signal signal) const;
+    [[nodiscard]] Drain::Settled settled(Signal signal, const ExporterName& exporter) const;
 
 private:
     struct State;

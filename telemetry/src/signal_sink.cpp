@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace weft::detail {
 namespace {
 
@@ -40,7 +42,7 @@ std::shared_ptr<Sink> own_sink(const Options& options, Signal signal) noexcept {
     return nullptr;
 }
 
-bool exports(const Options& options, Signal signal) noexcept {
+bool exports_first(const Options& options, Signal signal) noexcept {
     if (options.disabled) { return false; }
     if (own_sink(options, signal) != nullptr) { return true; }
     switch (signal) {
@@ -70,16 +72,30 @@ TlsOptions merged(const TlsOptions& own, const TlsOptions& general) {
         .key_file = pick(own.key_file, general.key_file)};
 }
 
-SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
+bool takes(const DestinationOptions& destination, Signal signal) noexcept {
+    const auto& signals = destination.signals;
+    return signals.empty() || std::find(signals.begin(), signals.end(), signal) != signals.end();
+}
+
+bool exports(const Options& options, Signal signal) noexcept {
+    const auto& others = options.destinations;
+    return exports_first(options, signal) ||
+           (!options.disabled && signal != Signal::logs && // There is nothing that makes them yet.
+            std::any_of(others.begin(), others.end(), [&](const DestinationOptions& one) {
+                return takes(one, signal);
+            }));
+}
+
+SignalSink signal_sink(const OtlpOptions& otlp, Signal signal, std::string_view field) {
     const auto [own_endpoint, own] = own_options(otlp, signal);
     const bool has_own = !own_endpoint.empty();
     const auto url = signal_url(otlp, signal);
     SignalSink sink;
     if (!url) {
         sink.problem = fmt::format(
-            "Options::otlp.{} is \"{}\": allowed is an absolute http or https URL such as "
+            "{}.{} is \"{}\": allowed is an absolute http or https URL such as "
             "http://localhost:4318",
-            has_own ? fmt::format("{}_endpoint", name(signal)) : "endpoint",
+            field, has_own ? fmt::format("{}_endpoint", name(signal)) : "endpoint",
             printable(printable_url(has_own ? own_endpoint : otlp.endpoint), 200));
         return sink;
     }
@@ -87,9 +103,9 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     auto proxy = proxy_for(otlp.proxy, *url);
     if (!proxy) {
         sink.problem = fmt::format(
-            "Options::otlp.proxy.{} is \"{}\": allowed is an http URL such as "
+            "{}.proxy.{} is \"{}\": allowed is an http URL such as "
             "http://proxy.example:3128",
-            is_https ? "https" : "http",
+            field, is_https ? "https" : "http",
             printable(printable_url(is_https ? otlp.proxy.https : otlp.proxy.http), 200));
         return sink;
     }
@@ -109,7 +125,7 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
     options.breaker_failures = otlp.breaker_failures;
     auto problem = problem_in(options);
     if (!problem.empty()) {
-        sink.problem = "Options::otlp." + problem;
+        sink.problem = fmt::format("{}.{}", field, problem);
         return sink;
     }
     if (own.headers) { options.headers = *own.headers; }
@@ -119,9 +135,7 @@ SignalSink signal_sink(const OtlpOptions& otlp, Signal signal) {
         options.compression_level.reset(); // It was another compression's.
     }
     problem = problem_in(options);
-    if (!problem.empty()) {
-        sink.problem = fmt::format("Options::otlp.{}.{}", name(signal), problem);
-    }
+    if (!problem.empty()) { sink.problem = fmt::format("{}.{}.{}", field, name(signal), problem); }
     return sink;
 }
 

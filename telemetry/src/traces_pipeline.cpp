@@ -1,5 +1,6 @@
 #include "traces_pipeline.hpp"
 
+#include "pipeline_destinations.hpp"
 #include "signal_sink.hpp"
 
 #include <weft/runtime/spawn.hpp>
@@ -7,6 +8,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+
+#include <utility>
 
 namespace weft::detail {
 void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
@@ -24,7 +27,7 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger) {
 
 TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : provider_(provider) {
     if (!exports(setup.options, Signal::traces)) { return; }
-    auto sink = make_sink(setup, Signal::traces); // Before there is a file.
+    auto destinations = make_destinations(setup, Signal::traces); // Before there is a file.
     const auto recovered = make_durable(
         setup, provider.queue, setup.options.batch, Signal::traces, provider.scopes_to_queue);
     // A counter.
@@ -34,13 +37,12 @@ TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : p
         .signal = Signal::traces,
         .queue = provider.queue,
         .resource = std::move(setup.resource),
-        .sink = std::move(sink),
         .batch = setup.options.batch,
         .producer_counts = [p = &provider](Ledger& ledger) { add_producer_counts(*p, ledger); },
         .housekeeping = std::move(setup.housekeeping),
-        .settled = std::move(setup.settled),
         .log = diagnostics(),
-        .tail = setup.options.tail_sampling});
+        .tail = setup.options.tail_sampling,
+        .destinations = std::move(destinations)});
     run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
 }
 

@@ -16,14 +16,14 @@ void add_producer_counts(const TraceProvider& provider, Ledger& ledger);
 class TracesPipeline final : public Pipeline {
 public:
     /// Without an exporter, for processors alone, it has no drain, and leaves the housekeeping to others.
-    /// Errors: as make_sink; std::bad_alloc, std::system_error.
+    /// Errors: as make_destinations; std::bad_alloc, std::system_error.
     /// Lifetime: `provider` must outlive the executor's context.
     TracesPipeline(PipelineSetup setup, TraceProvider& provider);
 
     // Processors first: what they are told may still lead to spans.
     asio::awaitable<FlushReport> flush(TimePoint deadline) override;
     asio::awaitable<FlushReport> shutdown(TimePoint deadline) override;
-    [[nodiscard]] Ledger ledger() const override { return drain_ ? drain_->ledger() : Ledger{}; }
+    [[nodiscard]] const Drain* drain() const noexcept override { return drain_.get(); }
 
 private:
     TraceProvider& provider_;

@@ -22,6 +22,7 @@ namespace {
 class PipelinesTest : public ::testing::Test {
 protected:
     detail::PipelineSetup setup() {
+        options.metrics_exporter = ExporterKind::otlp; // Which the receiver's leave out.
         return {
             .executor = service.io_context().get_executor(),
             .options = options,

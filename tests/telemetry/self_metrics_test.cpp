@@ -247,7 +247,7 @@ TEST_F(SelfMetricsTest, CountWhatTheMetricsThemselvesRefused) {
 
 TEST_F(SelfMetricsTest, MeasureExports) {
     const auto metrics = watching(sources());
-    const auto settled = metrics->settled(Signal::traces);
+    const auto settled = metrics->settled(Signal::traces, {});
     settled(20'000'000, taken(10, 0));
     settled(5'000'000'000, lost(DropReason::retry_exhausted, 503));
     settled(1'000'000, lost(DropReason::internal_error, 0));
@@ -309,7 +309,7 @@ TEST_F(SelfMetricsTest, AreThoseOfTheReference) {
         };
     }
     const auto metrics = watching(std::move(given), "collector.example");
-    metrics->settled(Signal::traces)(1'000'000, lost(DropReason::retry_exhausted, 503));
+    metrics->settled(Signal::traces, {})(1'000'000, lost(DropReason::retry_exhausted, 503));
     asio::io_context context;
     MetricSnapshot ignored;
     const auto collect =

@@ -12,6 +12,7 @@ struct Command {
 };
 
 [[nodiscard]] int receive(std::span<const char* const> arguments);
+[[nodiscard]] int replay(std::span<const char* const> arguments);
 [[nodiscard]] int ring(std::span<const char* const> arguments);
 [[nodiscard]] int spool(std::span<const char* const> arguments);
 

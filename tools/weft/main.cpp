@@ -11,8 +11,9 @@
 namespace weft::cli {
 namespace {
 
-constexpr std::array<Command, 3> commands{{
+constexpr std::array<Command, 4> commands{{
     {"receive", "receive traces, metrics and logs over OTLP/HTTP and print the traces", &receive},
+    {"replay", "send lines of OTLP/JSON from files to a receiver", &replay},
     {"ring", "inspect what the files of durable rings hold", &ring},
     {"spool", "inspect what waits on disk, or send it", &spool},
 }};

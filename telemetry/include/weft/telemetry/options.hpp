@@ -1,9 +1,12 @@
 #pragma once
 #include <weft/exporters/batch_options.hpp>
 #include <weft/exporters/compression.hpp>
+#include <weft/exporters/console.hpp>
+#include <weft/exporters/destination.hpp>
 #include <weft/exporters/durable_rings.hpp>
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/otlp_encoding.hpp>
+#include <weft/exporters/otlp_file.hpp>
 #include <weft/exporters/periodic_reader_options.hpp>
 #include <weft/exporters/prometheus_options.hpp>
 #include <weft/exporters/proxy.hpp>
@@ -13,6 +16,7 @@
 #include <weft/exporters/tls_options.hpp>
 #include <weft/propagation/propagators.hpp>
 #include <weft/runtime/diagnostics.hpp>
+#include <weft/runtime/signal.hpp>
 #include <weft/signals/id_generator.hpp>
 #include <weft/signals/limits.hpp>
 #include <weft/signals/metric_view.hpp>
@@ -26,6 +30,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace weft {
@@ -62,6 +67,28 @@ struct OtlpOptions {
     std::size_t request_bytes_max = 64u << 20;
     std::size_t response_bytes_max = 4u << 20;
     std::size_t breaker_failures = 5;
+    /// Batches are written to disk before they are sent, and survive an outage, a crash and a restart: docs/spool.md.
+    /// `directory` is the root: each signal has a folder of its own in it, and each process one of its own in that. Unset:
+    /// batches wait in memory. Of a DestinationOptions it is the same field there that counts. Ours.
+    std::optional<SpoolOptions> spool;
+};
+
+/// One more place where telemetry goes, with a queue, sends and a ledger of its own: docs/destinations.md. Ours.
+struct DestinationOptions {
+    /// In ledgers, messages and the spool's folders: 1 to 64 letters, digits, `_` and `-`; unique, and neither otlp nor
+    /// sink, which are the first destination's.
+    std::string name;
+    /// What is there. A sink of the program's own is shared by all signals.
+    std::variant<OtlpOptions, OtlpFileOptions, ConsoleOptions, std::shared_ptr<Sink>> to =
+        OtlpOptions();
+    std::vector<Signal> signals; ///< That go there. Empty: all.
+    /// Which batches of them, see DestinationSetup::filter. Empty: all.
+    std::function<bool(const Batch&)> filter;
+    /// What gives way when it has no room while another destination of the signal has.
+    WhenFull when_full = WhenFull::drop_newest;
+    /// Batches that may wait for it in memory; the last may exceed it. 1 KiB to 1 GiB.
+    std::size_t waiting_bytes_max = 4u << 20;
+    std::optional<SpoolOptions> spool; ///< As OtlpOptions::spool, in a folder of its name.
 };
 
 /// Everything a Runtime can be told. Defaults are the OpenTelemetry specification's unless a comment says "ours".
@@ -87,6 +114,8 @@ struct Options {
     /// As `sink`, for metrics, instead of `metrics_exporter` and `otlp`. It may be the same one: Batch::signal tells
     /// them apart. Null: none. Ours.
     std::shared_ptr<Sink> metrics_sink;
+    /// Beside the first destination, which the fields above describe. At most 16.
+    std::vector<DestinationOptions> destinations;
     BatchOptions batch; ///< Of spans; of metrics their number and delay are `metric_reader`'s.
     MetricOptions metrics;
     /// A port of our own where Prometheus scrapes metrics, beside `metrics_exporter`. Unset: none.

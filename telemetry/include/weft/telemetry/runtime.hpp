@@ -85,11 +85,15 @@ public:
     Result<FlushReport> flush_blocking(std::chrono::milliseconds within);
     Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within);
 
-    /// Where every span is, or every metric point. Threads: any. Cost: a mutex and a few sums.
+    /// Where every span is, or every metric point, as the signal's first destination sees it. Threads: any. Cost: a mutex
+    /// and a few sums.
     [[nodiscard]] Ledger ledger(Signal signal = Signal::traces) const;
+    /// As above, as one of Options::destinations sees it, or "otlp" or "sink"; all zero where the signal does not go there.
+    [[nodiscard]] Ledger ledger(Signal signal, std::string_view destination) const;
     /// Streams of metrics by their number of attribute sets, and which key makes them. Threads: any. Errors: std::bad_alloc.
     [[nodiscard]] std::vector<CardinalityReport> metric_cardinality() const;
-    /// `{"service": "...", "spans": {...}, "metrics": {...}}`, metrics only where they are exported.
+    /// `{"service": "...", "spans": {...}, "metrics": {...}, "destinations": {"name": {"spans": {...}}}}`, metrics only where
+    /// they are exported, and destinations only where there are several: all but the first, whose view the others are.
     [[nodiscard]] std::string ledger_json() const;
     [[nodiscard]] const std::string& service_name() const noexcept;
 
