@@ -31,10 +31,10 @@ struct InspectOptions {
 
 struct Inspected {
     std::string name;
-    std::string problem; // Empty: the rest is known.
+    std::string problem{}; // Empty: the rest is known.
     bool is_alive = false;
-    std::string service;
-    std::string signal;
+    std::string service{};
+    std::string signal{};
     std::uint64_t pid = 0;
     std::int64_t age_s = 0;
     std::uint64_t records = 0;
