@@ -210,7 +210,7 @@ class Restarted:
         self.machine = machine
         self.records = records
         self.port = free_port()
-        self.state = machine.path(f"{name}.state")
+        self.state = machine.path(name.replace(" ", "-") + ".state")
         self.url = f"http://127.0.0.1:{self.port}"
         self.running = None
 
@@ -247,13 +247,16 @@ def collector_restarts(machine):
     return outcome
 
 
-def spool_environment(machine, name, megabytes, rings=False):
+def spool_environment(machine, name, megabytes):
     folder = machine.path(name)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    environment = {"WEFT_SPOOL_DIR": folder, "WEFT_SPOOL_BYTES": str(megabytes << 20)}
-    if rings:
-        environment["WEFT_DURABLE_RINGS"] = machine.path(f"{name}.rings")
-    return environment
+    return {"WEFT_SPOOL_DIR": folder, "WEFT_SPOOL_BYTES": str(megabytes << 20)}
+
+
+def rings_environment(machine, name):
+    folder = machine.path(f"{name}.rings")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return {"WEFT_DURABLE_RINGS": folder}
 
 
 def outage(name, spool):
@@ -264,7 +267,7 @@ def outage(name, spool):
         records = machine.size(6_000_000, 60_000)
         outcome = Outcome(name, records)
         environment = spool_environment(machine, "outage", 2048) if spool else {}
-        receiver = Restarted(machine, records, "outage")
+        receiver = Restarted(machine, records, name)
         load = start_load(machine, receiver.url, "--spans", records, "--rate", machine.size(100_000, 60_000),
                           "--deliver-ms", 240_000, environment=environment)
         time.sleep(machine.size(60, 1))  # This is the outage.
@@ -338,16 +341,16 @@ class SmallDisk:
         subprocess.run(["umount", "-l", self.folder], check=False)
 
 
-def disk(name, megabytes, read_only):
+def disk(name, read_only):
     """Half an outage on a disk that takes nothing (more). What does not fit is dropped and counted, the rest arrives."""
     def run(machine):
         machine.need("spool")
         records = machine.size(1_000_000, 100_000)
         outcome = Outcome(name, records)
-        with SmallDisk(machine, name.replace(" ", "-"), megabytes) as small:
+        with SmallDisk(machine, name.replace(" ", "-"), machine.size(8, 1)) as small:
             if read_only:
                 small.make_read_only()
-            receiver = Restarted(machine, records, name.replace(" ", "-"))
+            receiver = Restarted(machine, records, name)
             load = start_load(machine, receiver.url, "--spans", records, "--rate", machine.size(200_000, 100_000),
                               environment={"WEFT_SPOOL_DIR": small.folder, "WEFT_SPOOL_BYTES": str(64 << 20)})
             time.sleep(machine.size(4, 1))  # This is the outage.
@@ -404,17 +407,19 @@ def corrupt(folder, count, chance):
 
 # ---------------------------------------------------------------- kill -9
 
-def killed(name, rings):
+def killed(name, spool, rings):
     """The program dies at random moments and is started again; what ended before its death must arrive."""
     def run(machine):
-        machine.need("spool")
-        if rings:
-            machine.need("rings")
+        for feature, wanted in (("spool", spool), ("rings", rings)):
+            if wanted:
+                machine.need(feature)
         kills = machine.size(200, 8)
         room = machine.size(1_000_000, 50_000)
         outcome = Outcome(name, 0)
-        environment = spool_environment(machine, name.replace(" ", "-"), 256, rings)
-        progress = machine.path(name.replace(" ", "-") + ".progress")
+        where = name.replace(" ", "-")
+        environment = {**(spool_environment(machine, where, 256) if spool else {}),
+                       **(rings_environment(machine, where) if rings else {})}
+        progress = machine.path(where + ".progress")
         receiver = Receiver(machine, records=2 * room)
         seed = random.randrange(1 << 32)
         outcome.notes["seed"] = seed
@@ -441,7 +446,7 @@ def killed(name, rings):
         outcome.require(ended > 0, "nothing was recorded before the kills: the case tests nothing")
         lost = ended - outcome.received["unique"]
         if rings:
-            outcome.require(lost <= 0, f"{lost} lost although rings and spool were on")
+            outcome.require(lost <= 0, f"{lost} lost although rings were on")
         else:
             outcome.notes["lost in memory"] = max(lost, 0)  # What had not reached the spool: rings are for that.
         return outcome
@@ -451,11 +456,12 @@ def killed(name, rings):
 DURABLE = [
     outage("outage of 10 min, no spool", spool=False),
     outage("outage of 10 min, spool", spool=True),
-    disk("disk full", 4, read_only=False),
-    disk("disk read-only", 4, read_only=True),
+    disk("disk full", read_only=False),
+    disk("disk read-only", read_only=True),
     ("1000 bytes of the spool corrupted", corrupted),
-    killed("killed 200 times, spool", rings=False),
-    killed("killed 200 times, spool and rings", rings=True),
+    killed("killed 200 times, spool", spool=True, rings=False),
+    killed("killed 200 times, rings", spool=False, rings=True),
+    killed("killed 200 times, spool and rings", spool=True, rings=True),
 ]
 
 
