@@ -245,10 +245,12 @@ error_code prepare(TlsStream& stream, const std::string& host, std::string* word
     error_code not_an_address;
     asio::ip::make_address(host, not_an_address);
     if (not_an_address) {
+        // The dot that says that a name is whole is no part of it (RFC 6066).
+        const auto name = host.ends_with('.') ? host.substr(0, host.size() - 1) : host;
         SSL_set_hostflags(raw, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
         // The second call tells the server which name is meant; an address must not be told (RFC 6066).
-        if (SSL_set1_host(raw, host.c_str()) != 1 ||
-            SSL_set_tlsext_host_name(raw, host.c_str()) != 1) {
+        if (SSL_set1_host(raw, name.c_str()) != 1 ||
+            SSL_set_tlsext_host_name(raw, name.c_str()) != 1) {
             return last_error();
         }
     } else if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(raw), host.c_str()) != 1) {

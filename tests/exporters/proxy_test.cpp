@@ -192,6 +192,12 @@ TEST_F(TunnelTest, AsksForAnIpv6AddressInBrackets) {
     EXPECT_EQ(proxy.asked().at(0).target, "[2001:db8::1]:4318");
 }
 
+TEST_F(TunnelTest, TakesTheDotAtTheEndOfAWholeNameForNoPartOfIt) {
+    use(through("https://collector.test./v1/traces"));
+    EXPECT_EQ(send().exported, 10u);
+    EXPECT_EQ(to.handshakes().at(0).server_name, "collector.test");
+}
+
 TEST_F(TunnelTest, VerifiesTheReceiverBehindTheProxy) {
     use(through("https://other.test/v1/traces"));
     EXPECT_THAT(

@@ -23,8 +23,8 @@ enum class Errc {
     response_malformed, ///< The response is not HTTP, or its body is not what the status promises.
     request_too_large,  ///< The request passes the cap and was not sent.
     unsupported_scheme, ///< A URL scheme that is not spoken here, such as that of a SOCKS proxy.
-    tls_failed,          ///< TLS with the peer cannot begin or broke. The message says why.
-    tls_files_unusable,  ///< CA, certificate or key cannot be read from their files. See the message.
+    tls_failed,         ///< TLS with the peer cannot begin or broke. The message says why.
+    tls_files_unusable, ///< CA, certificate or key cannot be read from their files. See the message.
     certificate_refused, ///< The server's certificate does not hold. See the message.
     proxy_refused,       ///< The proxy does not let the connection through. See the message.
     // Codecs.
