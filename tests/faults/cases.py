@@ -260,13 +260,17 @@ def rings_environment(machine, name):
 
 
 def outage(name, spool):
-    """10 minutes at 10 000 spans a second, ten times as fast: nobody listens for the first part of it."""
+    """10 minutes at 10 000 spans a second, ten times as fast: nobody listens for the first part of it.
+
+    The queue is four times the default: how long a disk stalls is not compressed.
+    """
     def run(machine):
         if spool:
             machine.need("spool")
         records = machine.size(6_000_000, 60_000)
         outcome = Outcome(name, records)
-        environment = spool_environment(machine, "outage", 2048) if spool else {}
+        environment = {"OTEL_BSP_MAX_QUEUE_SIZE": "16384", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "512",
+                       **spool_environment(machine, "outage", 2048)} if spool else {}
         receiver = Restarted(machine, records, name)
         load = start_load(machine, receiver.url, "--spans", records, "--rate", machine.size(100_000, 60_000),
                           "--deliver-ms", 240_000, environment=environment)
@@ -294,18 +298,21 @@ def clock_steps(machine):
         raise Skipped("no libfaketime on this machine (package faketime)")
     records = records_of(machine)
     outcome = Outcome("clock stepped by an hour", records)
+    rate = machine.size(100_000, 3_000)
     steps = machine.path("clock")
+
     def step(text):
         with open(steps + ".new", "w", encoding="ascii") as file:
             file.write(text)
         os.replace(steps + ".new", steps)
+
     step("+0")
     receiver = Receiver(machine, records=records)
     load = start_load(machine, receiver.url, "--spans", records, "--room", ROOM, "--rate",
-                      machine.size(100_000, 10_000),
+                      rate,
                       environment={"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": steps, "FAKETIME_NO_CACHE": "1",
                                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"})
-    part = records / machine.size(100_000, 10_000) / 4
+    part = records / rate / 4  # More than a second, which is how often the library looks at the wall clock.
     for text in ("+3600", "-3600", "+0"):
         time.sleep(part)  # This is the case: the clock is stepped while it runs.
         step(text)
