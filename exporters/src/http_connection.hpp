@@ -26,6 +26,7 @@ struct HttpPeer {
     /// Sent with each request, already checked. Not Host or Content-Length.
     std::vector<HeaderField> headers;
     std::size_t response_bytes_max = 4 * 1024 * 1024; ///< Cap on a response body.
+    std::size_t write_bytes_max = 0; ///< Of one write, with other handlers in between. 0: no limit.
 };
 
 /// Lifetime: the views must outlive the request; nothing is copied.

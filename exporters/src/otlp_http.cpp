@@ -159,6 +159,7 @@ std::shared_ptr<const HttpPeer> make_peer(const OtlpHttpOptions& options) {
     peer->host_header = options.url.host_header();
     peer->target = options.url.target;
     peer->response_bytes_max = options.response_bytes_max;
+    peer->write_bytes_max = options.piece_bytes;
     peer->headers = {
         {"User-Agent", "weft/" WEFT_VERSION " OTel-OTLP-Exporter-Cpp/" WEFT_VERSION},
         {"Content-Type", "application/x-protobuf"}};
@@ -200,6 +201,8 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
 
     static asio::awaitable<SendOutcome> send(Ptr self, BatchPtr batch);
     static asio::awaitable<SendOutcome> deliver(Ptr self, BatchPtr batch);
+    static asio::awaitable<Encoded> encode_body(
+        Ptr self, Compressor& compressor, std::string_view body);
     static asio::awaitable<bool> wait_for_turn(Ptr self, asio::cancellation_state cancellation);
     static asio::awaitable<bool> wait_while_parked(Ptr self, Delivery& delivery);
     static asio::awaitable<bool> wait_to_retry(Ptr self, Delivery& delivery, Judgement judgement);
@@ -313,9 +316,8 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
     const Lease lease(self);
     Lane& lane = lease.lane();
     auto& compressor = self->zstd_refused ? lane.fallback : lane.preferred;
-    Delivery delivery{
-        batch, lane, cancellation, encode(compressor, batch->body), Backoff(self->options.retry),
-        now()};
+    const Encoded encoded = co_await encode_body(self, compressor, batch->body);
+    Delivery delivery{batch, lane, cancellation, encoded, Backoff(self->options.retry), now()};
     for (;;) { // Bound: RetryPolicy::max_elapsed, not counting what a Retry-After asked for, and
                // any stop.
         if (!co_await wait_while_parked(self, delivery)) {
@@ -328,7 +330,7 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
         case Judgement::Kind::final:
             co_return self->given_up(delivery, judgement.reason);
         case Judgement::Kind::encoding_refused:
-            delivery.encoded = encode(lane.fallback, batch->body);
+            delivery.encoded = co_await encode_body(self, lane.fallback, batch->body);
             delivery.fell_back = true;
             break;
         case Judgement::Kind::retry:
@@ -338,6 +340,29 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
                     delivery, stopped ? DropReason::shutdown : DropReason::retry_exhausted);
             }
         }
+    }
+}
+
+// As encode(), in pieces if that is wanted.
+// Lifetime: `compressor` is the lane's, whose lease the caller holds.
+asio::awaitable<Encoded> OtlpHttpSink::State::encode_body(
+    Ptr self, Compressor& compressor, std::string_view body) {
+    const auto piece = self->options.piece_bytes;
+    if (piece == 0) { co_return encode(compressor, body); }
+    compressor.begin(body);
+    for (;;) { // Bound: the body.
+        const auto compressed = compressor.compress_more(piece);
+        if (!compressed) { co_return Encoded{body, Compression::none}; }
+        if (*compressed) {
+            if ((*compressed)->size() >= body.size()) {
+                co_return Encoded{body, Compression::none};
+            }
+            co_return Encoded{**compressed, compressor.compression()};
+        }
+        if (self->is_stop_over()) {
+            co_return Encoded{body, Compression::none};
+        } // Seen by the caller.
+        co_await asio::post(self->strand, asio::use_awaitable);
     }
 }
 

@@ -51,6 +51,7 @@ std::string problem_in(const OtlpHttpOptions& options) {
           range_problem<std::size_t>("request_bytes_max", options.request_bytes_max, 1, bytes_max),
           range_problem<std::size_t>(
               "response_bytes_max", options.response_bytes_max, 1, bytes_max),
+          range_problem<std::size_t>("piece_bytes", options.piece_bytes, 0, bytes_max),
           range_problem<std::size_t>("connections", options.connections, 1, 64)}) {
         if (!problem.empty()) { return problem; }
     }

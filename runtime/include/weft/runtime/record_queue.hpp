@@ -2,6 +2,7 @@
 #include <weft/runtime/byte_ring.hpp>
 #include <weft/runtime/fork.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,16 @@ public:
             if (!more) { first_ = (first_ + i + 1) % rings_.size(); }
         }
         return count;
+    }
+
+    /// Whether the calling thread's ring is half empty or more. Threads: any. Cost: two loads.
+    [[nodiscard]] bool has_room() noexcept {
+        return !rings_[thread_shard() & (rings_.size() - 1)]->past_half();
+    }
+    /// Whether every ring is. Threads: any.
+    [[nodiscard]] bool has_room_for_all() noexcept {
+        return std::none_of(
+            rings_.begin(), rings_.end(), [](const auto& ring) { return ring->past_half(); });
     }
 
     /// Everything accepted before a moment: a count for each shard.
