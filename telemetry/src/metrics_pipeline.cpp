@@ -44,7 +44,8 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
         .settled = std::move(setup.settled),
         .log = diagnostics(),
         .tail = {},
-        .one_item_each = false});
+        .one_item_each = false,
+        .turn_bytes_max = setup.piece_bytes()});
 }
 
 MetricsPipeline::MetricsPipeline(PipelineSetup setup, PeriodicReader::Collect collect)

@@ -47,6 +47,7 @@ asio::awaitable<FlushReport> each(
 std::shared_ptr<Sink> make_sink(const PipelineSetup& setup, Signal signal) {
     if (setup.options.sink != nullptr) { return setup.options.sink; }
     auto made = signal_sink(setup.options.otlp, signal);
+    made.options.piece_bytes = setup.piece_bytes();
     auto sink = OtlpHttpSink::create(setup.executor, std::move(made.options), diagnostics());
     if (!sink) {
         throw std::invalid_argument(fmt::format(

@@ -18,7 +18,7 @@ namespace weft::detail {
 
 namespace asio = boost::asio;
 
-/// One signal's way from where it is made to its receiver. Its coroutines live on the service thread's executor.
+/// One signal's way from where it is made to its receiver. Its coroutines live on the export loop's executor.
 /// Threads: `ledger` any; `flush` and `shutdown` run on the executor. Lifetime: destroy it before the executor's context.
 class Pipeline {
 public:
@@ -32,6 +32,8 @@ public:
     [[nodiscard]] virtual asio::awaitable<FlushReport> flush(TimePoint deadline) = 0;
     [[nodiscard]] virtual asio::awaitable<FlushReport> shutdown(TimePoint deadline) = 0;
     [[nodiscard]] virtual Ledger ledger() const = 0;
+    /// Waits until what the program makes finds room. False at the deadline.
+    [[nodiscard]] virtual asio::awaitable<bool> wait_for_room(TimePoint) { co_return true; }
 };
 
 /// What every pipeline of a runtime is made from.
@@ -41,6 +43,12 @@ struct PipelineSetup {
     EncodedResource resource;
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
     Drain::Settled settled{};           ///< Told of each export that has ended.
+
+    /// Bytes of records that a drain takes, or of a body that a sink compresses or writes, before it lets others run. 0:
+    /// no limit. About as much as a tenth of a slice.
+    [[nodiscard]] std::size_t piece_bytes() const noexcept {
+        return options.export_on == ExportOn::user_executor ? std::size_t{16} << 10 : 0;
+    }
 };
 
 /// Options::sink, or one over OTLP/HTTP. Errors: std::invalid_argument, naming the endpoint.

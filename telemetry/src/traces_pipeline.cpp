@@ -34,7 +34,8 @@ TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : p
         .housekeeping = std::move(setup.housekeeping),
         .settled = std::move(setup.settled),
         .log = diagnostics(),
-        .tail = setup.options.tail_sampling});
+        .tail = setup.options.tail_sampling,
+        .turn_bytes_max = setup.piece_bytes()});
     run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
 }
 
@@ -55,6 +56,12 @@ asio::awaitable<FlushReport> TracesPipeline::shutdown(TimePoint deadline) {
     if (drain_) { report = co_await drain_->shutdown(deadline); }
     report.complete = report.complete && processed;
     co_return report;
+}
+
+asio::awaitable<bool> TracesPipeline::wait_for_room(TimePoint deadline) {
+    if (!drain_) { co_return true; }
+    co_return co_await drain_->wait_until(
+        [queue = &provider_.queue] { return queue->has_room_for_all(); }, deadline);
 }
 
 } // namespace weft::detail

@@ -23,6 +23,7 @@ public:
     // Processors first: what they are told may still lead to spans.
     asio::awaitable<FlushReport> flush(TimePoint deadline) override;
     asio::awaitable<FlushReport> shutdown(TimePoint deadline) override;
+    [[nodiscard]] asio::awaitable<bool> wait_for_room(TimePoint deadline) override;
     [[nodiscard]] Ledger ledger() const override { return drain_ ? drain_->ledger() : Ledger{}; }
 
 private:
