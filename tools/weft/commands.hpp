@@ -11,6 +11,8 @@ struct Command {
     int (*run)(std::span<const char* const> arguments);
 };
 
+[[nodiscard]] int doctor(std::span<const char* const> arguments);
 [[nodiscard]] int receive(std::span<const char* const> arguments);
+[[nodiscard]] int tune(std::span<const char* const> arguments);
 
 } // namespace weft::cli

@@ -11,8 +11,10 @@
 namespace weft::cli {
 namespace {
 
-constexpr std::array<Command, 1> commands{{
+constexpr std::array<Command, 3> commands{{
+    {"doctor", "find out why telemetry does not reach a collector", &doctor},
     {"receive", "receive traces, metrics and logs over OTLP/HTTP and print the traces", &receive},
+    {"tune", "measure a collector and propose settings for it", &tune},
 }};
 
 void print_help() {
