@@ -43,7 +43,7 @@ constexpr std::array<Compression, 3> compressions{
 constexpr std::size_t cells =
     1 + compressions.size() + span_counts.size() + in_flight_counts.size();
 // Less than this is not worth a larger request or another connection.
-constexpr double worth_it = 1.1;
+constexpr double worth_it = 1.2;
 
 /// One way to send, and what came of it.
 struct Cell {
@@ -228,14 +228,21 @@ private:
         return best != nullptr ? best->compression : Compression::none;
     }
 
-    // The first of a growing series that the largest does not beat by much.
+    // The first of a growing series that the fastest does not beat by much. No fewer spans than usual, if these work:
+    // small requests gain nothing but by chance, and cost the collector.
     [[nodiscard]] static const Cell& least_that_is_fast(const std::vector<Cell>& series) {
+        const bool usual_works = std::any_of(series.begin(), series.end(), [](const Cell& cell) {
+            return cell.spans >= usual_spans && cell.problem.empty();
+        });
+        const auto counts = [&](const Cell& cell) {
+            return cell.problem.empty() && (!usual_works || cell.spans >= usual_spans);
+        };
         double most = 0;
         for (const auto& cell : series) {
-            if (cell.problem.empty()) { most = std::max(most, cell.per_second()); }
+            if (counts(cell)) { most = std::max(most, cell.per_second()); }
         }
         for (const auto& cell : series) {
-            if (cell.problem.empty() && cell.per_second() * worth_it >= most) { return cell; }
+            if (counts(cell) && cell.per_second() * worth_it >= most) { return cell; }
         }
         return series.front();
     }
