@@ -1,6 +1,7 @@
 #include <weft/exporters/compression.hpp>
 
 #include <libdeflate.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -19,6 +20,15 @@ struct FreeDeflate {
 struct FreeZstd {
     void operator()(ZSTD_CCtx* context) const noexcept { ZSTD_freeCCtx(context); }
 };
+// deflateInit2 and deflateReset, as one.
+struct FreeZlib {
+    void operator()(z_stream* stream) const noexcept {
+        deflateEnd(stream);
+        delete stream;
+    }
+};
+constexpr int gzip_window_bits = 15 + 16; // The largest window, and gzip's header and trailer.
+constexpr int zlib_level_max = 9;
 
 } // namespace
 
@@ -59,7 +69,8 @@ bool is_valid_level(Compression compression, int level) noexcept {
 struct Compressor::Contexts {
     std::unique_ptr<libdeflate_compressor, FreeDeflate> gzip;
     std::unique_ptr<ZSTD_CCtx, FreeZstd> zstd;
-    std::unique_ptr<char[]> output; // Not a string: growing one would write zeros first.
+    std::unique_ptr<z_stream, FreeZlib> zlib; // For gzip in pieces, which libdeflate does not do.
+    std::unique_ptr<char[]> output;           // Not a string: growing one would write zeros first.
     std::size_t output_capacity = 0;
 
     void reserve(std::size_t bytes) {
@@ -68,6 +79,55 @@ struct Compressor::Contexts {
         output_capacity = 0;
         output = std::make_unique_for_overwrite<char[]>(bytes);
         output_capacity = bytes;
+    }
+
+    bool start_zlib(std::size_t bytes, int level) {
+        if (zlib) {
+            if (deflateReset(zlib.get()) != Z_OK) { return false; }
+        } else {
+            auto fresh = std::make_unique<z_stream>();
+            if (deflateInit2(
+                    fresh.get(), std::min(level, zlib_level_max), Z_DEFLATED, gzip_window_bits, 8,
+                    Z_DEFAULT_STRATEGY) != Z_OK) {
+                return false;
+            }
+            zlib.reset(fresh.release());
+        }
+        reserve(deflateBound(zlib.get(), static_cast<uLong>(bytes)));
+        return true;
+    }
+
+    bool start_zstd(std::size_t bytes, std::size_t pieces, int level) {
+        if (!zstd) { zstd.reset(ZSTD_createCCtx()); }
+        if (!zstd) { return false; }
+        constexpr std::size_t piece_bytes =
+            64; // More than the header of a block, which each piece ends.
+        reserve(ZSTD_compressBound(bytes) + pieces * piece_bytes);
+        ZSTD_CCtx_reset(zstd.get(), ZSTD_reset_session_and_parameters);
+        return ZSTD_isError(ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_compressionLevel, level)) ==
+                   0 &&
+               ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(zstd.get(), bytes)) == 0;
+    }
+
+    bool more_gzip(std::string_view piece, bool last, std::size_t& made) {
+        // The interface is C's; the input is not written to.
+        zlib->next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
+        zlib->avail_in = static_cast<uInt>(piece.size());
+        zlib->next_out = reinterpret_cast<Bytef*>(output.get() + made);
+        zlib->avail_out = static_cast<uInt>(output_capacity - made);
+        const int status = deflate(zlib.get(), last ? Z_FINISH : Z_NO_FLUSH);
+        made = output_capacity - zlib->avail_out;
+        return last ? status == Z_STREAM_END : status == Z_OK && zlib->avail_in == 0;
+    }
+
+    // Flushed, for zstd would else gather 128 KiB and compress them at one go.
+    bool more_zstd(std::string_view piece, bool last, std::size_t& made) {
+        ZSTD_outBuffer to{output.get(), output_capacity, made};
+        ZSTD_inBuffer from{piece.data(), piece.size(), 0};
+        const auto left =
+            ZSTD_compressStream2(zstd.get(), &to, &from, last ? ZSTD_e_end : ZSTD_e_flush);
+        made = to.pos;
+        return left == 0 && from.pos == from.size; // Else an error, or no room.
     }
 
     // Answers the compressed size, or 0 if there was no memory.
@@ -105,6 +165,30 @@ Result<std::string_view> Compressor::compress(std::string_view body) noexcept {
                                      : contexts_->compress_zstd(body, level_);
         if (size == 0) { return Errc::encode_failed; }
         return std::string_view(contexts_->output.get(), size);
+    } catch (...) { return Errc::encode_failed; }
+}
+
+Result<std::optional<std::string_view>> Compressor::compress_more(std::size_t bytes_max) noexcept {
+    constexpr std::size_t zlib_bytes_max = std::size_t{1} << 31; // Of its 32-bit counts.
+    auto& [body, taken, made] = pieces_;
+    if (compression_ == Compression::none) { return std::optional(body); }
+    const bool gzip = compression_ == Compression::gzip;
+    try {
+        if (!contexts_) { contexts_ = std::make_unique<Contexts>(); }
+        bytes_max = std::max<std::size_t>(bytes_max, 1);
+        bool good = true;
+        if (taken == 0) {
+            good = gzip ? body.size() < zlib_bytes_max && contexts_->start_zlib(body.size(), level_)
+                        : contexts_->start_zstd(body.size(), body.size() / bytes_max + 1, level_);
+        }
+        const auto piece = body.substr(taken, bytes_max);
+        const bool last = taken + piece.size() == body.size();
+        good = good && (gzip ? contexts_->more_gzip(piece, last, made)
+                             : contexts_->more_zstd(piece, last, made));
+        if (!good) { return Errc::encode_failed; }
+        taken += piece.size();
+        if (!last) { return std::optional<std::string_view>(); }
+        return std::optional(std::string_view(contexts_->output.get(), made));
     } catch (...) { return Errc::encode_failed; }
 }
 

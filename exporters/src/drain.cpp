@@ -71,7 +71,7 @@ std::string problem_in(const BatchOptions& options) {
 struct Drain::State : std::enable_shared_from_this<State> {
     explicit State(Setup&& s)
         : executor(std::move(s.executor)), signal(s.signal), queue(s.queue),
-          one_item_each(s.one_item_each), options(s.batch),
+          one_item_each(s.one_item_each), turn_bytes_max(s.turn_bytes_max), options(s.batch),
           producer_counts(std::move(s.producer_counts)), housekeeping(std::move(s.housekeeping)),
           log(s.log), bell(std::make_shared<detail::Bell>(executor)),
           destinations(make_destinations(s)), builder(s.signal, std::move(s.resource)),
@@ -92,6 +92,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
     const Signal signal;
     RecordQueue& queue;
     const bool one_item_each;
+    const std::size_t turn_bytes_max;
     const BatchOptions options;
     const ProducerCounts producer_counts;
     const Housekeeping housekeeping;
@@ -224,6 +225,14 @@ struct Drain::State : std::enable_shared_from_this<State> {
                                     builder.bytes() + record.body.size() > options.bytes_max);
     }
 
+    // Counts a record's bytes to those of the turn; true when it is for the next one.
+    [[nodiscard]] bool is_turn_over(
+        std::size_t& bytes, std::span<const std::byte> payload) const noexcept {
+        if (turn_bytes_max != 0 && bytes >= turn_bytes_max) { return true; }
+        bytes += payload.size();
+        return false;
+    }
+
     static Record record_of(std::span<const std::byte> payload) noexcept {
         Record record;
         std::memcpy(&record.header, payload.data(), sizeof record.header);
@@ -236,10 +245,12 @@ struct Drain::State : std::enable_shared_from_this<State> {
     bool consume_by_trace() {
         const auto now_ns = to_ns(Clock::now());
         std::uint64_t taken = 0;
+        std::size_t bytes = 0;
         std::uint64_t failed = 0;
         bool stalled = false;
         const auto early = tail->counts().decided_early;
         queue.consume([&](std::span<const std::byte> payload) {
+            if (is_turn_over(bytes, payload)) { return false; }
             const auto added = tail->add(record_of(payload), consumed + taken, now_ns);
             stalled = added == detail::TailSampler::Added::no_room;
             if (stalled) { return false; }
@@ -300,12 +311,13 @@ struct Drain::State : std::enable_shared_from_this<State> {
     bool consume() {
         std::uint64_t taken = 0;
         std::uint64_t items = 0;
+        std::size_t bytes = 0;
         std::uint64_t failed = 0;
         bool full = false;
         queue.consume([&](std::span<const std::byte> payload) {
             const Record record = record_of(payload);
             full = is_full_for(record);
-            if (full) { return false; }
+            if (full || is_turn_over(bytes, payload)) { return false; }
             if (!build(record, consumed + taken)) { failed += record.header.items; }
             items += record.header.items;
             ++taken;

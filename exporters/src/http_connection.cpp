@@ -16,6 +16,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -265,6 +266,13 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> HttpConnection::Impl::look_u
     if (!not_numeric) {
         co_return std::vector<tcp::endpoint>(1, tcp::endpoint(address, self->first_port()));
     }
+    // RFC 6761, 6.3: a name that is always the loopback needs no look-up, nor the thread that makes it.
+    if (self->first_host() == "localhost") {
+        std::vector<tcp::endpoint> both;
+        both.emplace_back(asio::ip::address_v4::loopback(), self->first_port());
+        both.emplace_back(asio::ip::address_v6::loopback(), self->first_port());
+        co_return both;
+    }
 
     const auto lookup = std::make_shared<Lookup>(self->socket.get_executor());
     self->lookup = lookup;
@@ -438,7 +446,9 @@ asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::exchange(
     Self self, Stream& stream, HttpBody body) {
     self->answer_begun = false;
     Request request = make_request(*self->peer, body);
-    const auto [write_error, written] = co_await http::async_write(stream, request, use_tuple);
+    http::request_serializer<http::span_body<const char>> serializer(request);
+    if (self->peer->write_bytes_max != 0) { serializer.limit(self->peer->write_bytes_max); }
+    const auto [write_error, written] = co_await http::async_write(stream, serializer, use_tuple);
     // A receiver may answer (413, 429) and hang up before it has read the whole body: the answer is
     // still there to read.
     if (write_error && !is_peer_gone(write_error)) { co_return self->reason(write_error); }

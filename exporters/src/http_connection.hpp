@@ -30,8 +30,9 @@ struct HttpPeer {
     /// Sent with each request, already checked. Not Host or Content-Length.
     std::vector<HeaderField> headers;
     std::size_t response_bytes_max = 4 * 1024 * 1024; ///< Cap on a response body.
-    std::shared_ptr<TlsClient> tls;                   ///< Null: without TLS.
-    std::optional<Proxy> proxy;                       ///< With TLS, through a tunnel that it makes.
+    std::size_t write_bytes_max = 0; ///< Of one write, with other handlers in between. 0: no limit.
+    std::shared_ptr<TlsClient> tls;  ///< Null: without TLS.
+    std::optional<Proxy> proxy;      ///< With TLS, through a tunnel that it makes.
 };
 
 /// What a proxy's refusal means, and what may be done about it.

@@ -133,6 +133,8 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
 
     static asio::awaitable<SendOutcome> send(Ptr self, BatchPtr batch);
     static asio::awaitable<SendOutcome> deliver(Ptr self, BatchPtr batch);
+    static asio::awaitable<Encoded> encode_body(
+        Ptr self, Compressor& compressor, std::string_view body);
     static asio::awaitable<bool> wait_for_turn(Ptr self, asio::cancellation_state cancellation);
     static asio::awaitable<SendOutcome> deliver_parts(
         Ptr self, BatchPtr batch, Lane& lane, asio::cancellation_state cancellation, int splits);
@@ -348,9 +350,9 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_whole(
     Ptr self, BatchPtr batch, std::string_view body, Lane& lane,
     asio::cancellation_state cancellation) {
     auto& compressor = self->zstd_refused ? lane.fallback : lane.preferred;
-    Delivery delivery{
-        batch, lane, body, cancellation, encode(compressor, body), Backoff(self->options.retry),
-        now()};
+    const Encoded encoded = co_await encode_body(self, compressor, body);
+    Delivery delivery{batch, lane, body, cancellation, encoded, Backoff(self->options.retry),
+                      now()};
     for (;;) { // Bound: RetryPolicy::max_elapsed, not counting what a Retry-After asked for, and
                // any stop.
         const auto turn = co_await wait_for_attempt(self, delivery);
@@ -367,7 +369,7 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_whole(
         case Judgement::Kind::final:
             co_return self->given_up(delivery, judgement.reason);
         case Judgement::Kind::encoding_refused:
-            delivery.encoded = encode(lane.fallback, body);
+            delivery.encoded = co_await encode_body(self, lane.fallback, body);
             delivery.fell_back = true;
             break;
         case Judgement::Kind::retry:
@@ -377,6 +379,29 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_whole(
                     delivery, stopped ? DropReason::shutdown : DropReason::retry_exhausted);
             }
         }
+    }
+}
+
+// As encode(), in pieces if that is wanted.
+// Lifetime: `compressor` is the lane's, whose lease the caller holds.
+asio::awaitable<Encoded> OtlpHttpSink::State::encode_body(
+    Ptr self, Compressor& compressor, std::string_view body) {
+    const auto piece = self->options.piece_bytes;
+    if (piece == 0) { co_return encode(compressor, body); }
+    compressor.begin(body);
+    for (;;) { // Bound: the body.
+        const auto compressed = compressor.compress_more(piece);
+        if (!compressed) { co_return Encoded{body, Compression::none}; }
+        if (*compressed) {
+            if ((*compressed)->size() >= body.size()) {
+                co_return Encoded{body, Compression::none};
+            }
+            co_return Encoded{**compressed, compressor.compression()};
+        }
+        if (self->is_stop_over()) {
+            co_return Encoded{body, Compression::none};
+        } // Seen by the caller.
+        co_await asio::post(self->strand, asio::use_awaitable);
     }
 }
 

@@ -55,6 +55,7 @@ std::string problem_in(const OtlpHttpOptions& options) {
           range_problem<std::size_t>("request_bytes_max", options.request_bytes_max, 1, bytes_max),
           range_problem<std::size_t>(
               "response_bytes_max", options.response_bytes_max, 1, bytes_max),
+          range_problem<std::size_t>("piece_bytes", options.piece_bytes, 0, bytes_max),
           range_problem<std::size_t>("connections", options.connections, 1, 64),
           range_problem<std::size_t>("breaker_failures", options.breaker_failures, 0, 1000)}) {
         if (!problem.empty()) { return problem; }

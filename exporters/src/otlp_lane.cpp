@@ -21,6 +21,7 @@ std::shared_ptr<const HttpPeer> make_peer(const OtlpHttpOptions& options, Diagno
     peer->host_header = host;
     peer->target = options.url.target;
     peer->response_bytes_max = options.response_bytes_max;
+    peer->write_bytes_max = options.piece_bytes;
     peer->headers = {
         {"User-Agent", "weft/" WEFT_VERSION " OTel-OTLP-Exporter-Cpp/" WEFT_VERSION},
         {"Content-Type",

@@ -1,19 +1,22 @@
 #pragma once
+#include "export_loop.hpp"
 #include "pipeline.hpp"
 #include "self_metrics.hpp"
-#include "service_thread.hpp"
 
 #include <weft/exporters/prometheus_server.hpp>
 
 #include <future>
 #include <memory>
+#include <utility>
 
 namespace weft::detail {
 
-/// What exports, in the process that made it: a thread, pipelines, their connections. A forked child has neither the thread
+/// What exports, in the process that made it: a loop, pipelines, their connections. A forked child has neither the thread
 /// nor a right to the connections, and leaves all of it behind, unfreed, for it may have been in the middle of anything.
 struct Exports {
-    ServiceThread service;
+    explicit Exports(std::unique_ptr<ExportLoop> where) : loop(std::move(where)) {}
+
+    const std::unique_ptr<ExportLoop> loop;
     Pipelines pipelines; // Destroyed before their executor.
     std::unique_ptr<SelfMetrics>
         self; // Asks the pipelines, hence gone before them. Null: no metrics.

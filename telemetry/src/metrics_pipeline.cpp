@@ -64,6 +64,7 @@ std::shared_ptr<Drain> MetricsPipeline::make_drain(
         .log = diagnostics(),
         .tail = {},
         .one_item_each = false,
+        .turn_bytes_max = setup.piece_bytes(),
         .destinations = make_destinations(setup, Signal::metrics)});
 }
 

@@ -233,6 +233,11 @@ std::string problem_in(const Options& options) {
             "Options::stop_grace is {} ms: allowed is 0 to {} ms", options.stop_grace.count(),
             day_ms);
     }
+    if (options.export_slice.count() < 10 || options.export_slice.count() > 1'000'000) {
+        return fmt::format(
+            "Options::export_slice is {} us: allowed is 10 to 1000000 us",
+            options.export_slice.count());
+    }
     if (options.span_limits.attribute_value_depth < 1 ||
         options.span_limits.attribute_value_depth > 64) {
         return fmt::format(

@@ -21,7 +21,7 @@ namespace weft::detail {
 
 namespace asio = boost::asio;
 
-/// One signal's way from where it is made to its receiver. Its coroutines live on the service thread's executor.
+/// One signal's way from where it is made to its receiver. Its coroutines live on the export loop's executor.
 /// Threads: `ledger` any; `flush` and `shutdown` run on the executor. Lifetime: destroy it before the executor's context.
 class Pipeline {
 public:
@@ -39,6 +39,8 @@ public:
 
     /// Of the first destination.
     [[nodiscard]] Ledger ledger() const { return drain() ? drain()->ledger() : Ledger{}; }
+    /// Waits until what the program makes finds room. False at the deadline.
+    [[nodiscard]] virtual asio::awaitable<bool> wait_for_room(TimePoint) { co_return true; }
 };
 
 /// What every pipeline of a runtime is made from.
@@ -51,6 +53,12 @@ struct PipelineSetup {
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
     /// Makes what is told of each export that has ended. Null: nobody.
     std::function<Drain::Settled(const ExporterName&)> settled{};
+
+    /// Bytes of records that a drain takes, or of a body that a sink compresses or writes, before it lets others run. 0:
+    /// no limit. About as much as a tenth of a slice.
+    [[nodiscard]] std::size_t piece_bytes() const noexcept {
+        return options.export_on == ExportOn::user_executor ? std::size_t{16} << 10 : 0;
+    }
 };
 
 /// Makes a pipeline's queue durable and gives it what dead processes left, if the options say so. In a forked child a

@@ -20,6 +20,7 @@ namespace {
 std::shared_ptr<Sink> make_otlp_sink(
     const PipelineSetup& setup, const OtlpOptions& otlp, Signal signal, std::string_view field) {
     auto made = signal_sink(otlp, signal, field);
+    made.options.piece_bytes = setup.piece_bytes();
     auto sink = OtlpHttpSink::create(setup.executor, std::move(made.options), diagnostics());
     if (!sink) {
         throw std::invalid_argument(

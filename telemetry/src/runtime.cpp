@@ -1,7 +1,9 @@
 #include "destination_ledgers.hpp"
 #include "environment.hpp"
 #include "exports.hpp"
+#include "guest_loop.hpp"
 #include "metrics_pipeline.hpp"
+#include "service_thread.hpp"
 #include "signal_sink.hpp"
 #include "traces_pipeline.hpp"
 
@@ -121,6 +123,12 @@ detail::SelfMetricsSource::Queue queue_now(const RecordQueue& queue) noexcept {
     return now;
 }
 
+// Holds what it uses, as above.
+asio::awaitable<bool> wait_for_room(
+    std::shared_ptr<detail::Pipeline> pipeline, Clock::time_point deadline) {
+    co_return co_await pipeline->wait_for_room(deadline);
+}
+
 // Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
 bool wants_ledger() {
     const Environment environment = [](const char* name) { return std::getenv(name); };
@@ -199,7 +207,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             detail::exports(options, Signal::metrics) || (!options.disabled && options.prometheus);
         if (!traces && !metrics) { return; }
         calibrate_clock();
-        auto made = std::make_unique<Exports>();
+        auto made = make_exports();
         if (traces) {
             auto processors =
                 options.span_processors.empty()
@@ -227,6 +235,14 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         if (options.make_default) { make_default(); }
     }
 
+    [[nodiscard]] std::unique_ptr<Exports> make_exports() {
+        if (options.export_on == ExportOn::own_thread) {
+            return std::make_unique<Exports>(std::make_unique<detail::ServiceThread>());
+        }
+        return std::make_unique<Exports>(
+            std::make_unique<detail::GuestLoop>(context, options.export_slice));
+    }
+
     void make_default() noexcept {
         if (provider != nullptr) {
             detail::TraceProvider* nobody = nullptr;
@@ -242,7 +258,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         std::function<void()> house = &housekeeping; // For the first: it is done once.
         const auto setup = [&](Signal signal) {
             return detail::PipelineSetup{
-                .executor = to.service.io_context().get_executor(),
+                .executor = to.loop->executor(),
                 .options = options,
                 .resource = {resource.encoded(), resource.schema_url},
                 .service = std::string(resource.text("service.name")),
@@ -263,7 +279,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             if (detail::exports(options, Signal::traces)) { house = nullptr; }
         }
         if (house) { // Processors or Prometheus alone.
-            to.house = asio::co_spawn(to.service.io_context(), keep_house(), asio::use_future);
+            to.house = asio::co_spawn(to.loop->executor(), keep_house(), asio::use_future);
         }
         if (to.self) { watch(to); }
         to.is_started = true;
@@ -327,8 +343,8 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // Before anything is the process's default: a port that is taken is an error of the constructor.
     void start_prometheus(Exports& to, const Resource& resource) {
         to.prometheus = std::make_shared<PrometheusServer>(
-            to.service.io_context().get_executor(), metric_source({}),
-            std::string(resource.encoded()), *options.prometheus);
+            to.loop->executor(), metric_source({}), std::string(resource.encoded()),
+            *options.prometheus);
     }
 
     // Callbacks that are late are left out before the whole collection is.
@@ -343,7 +359,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     // the instance and the process are others. With lifecycle_mutex(). False without memory or a thread.
     bool start_in_child() noexcept {
         try {
-            if (exports == nullptr) { exports = std::make_unique<Exports>(); }
+            if (exports == nullptr) { exports = make_exports(); }
             if (!exports->is_started) { start_pipelines(*exports, make_resource(options), true); }
             return true;
         } catch (...) { return false; }
@@ -369,14 +385,14 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return is_started() ? exports.get() : nullptr;
     }
 
-    // As above, for run(), which has a use for the thread alone. Errors: std::system_error.
+    // As above, for run(), which has a use for the loop alone. Errors: std::system_error.
     Exports& require_exports() {
         const HeldDiagnostics held;
         const std::lock_guard lock(detail::lifecycle_mutex());
         if (provider != nullptr || meters != nullptr) {
             (void)start_in_child();
         } // Again at the first flush, if need be.
-        if (exports == nullptr) { exports = std::make_unique<Exports>(); }
+        if (exports == nullptr) { exports = make_exports(); }
         return *exports;
     }
 
@@ -402,6 +418,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         }
         on_fork_in_parent(state);
         if (self.exports == nullptr) { return; }
+        self.exports->loop->abandon_in_child();
         if (self.exports->self) { self.exports->self->abandon_in_child(); }
         self.exports->next_inherited = inherited_exports;
         inherited_exports = self.exports.release();
@@ -452,14 +469,16 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         provider->gate.close();
     }
 
-    // The work keeps its own deadline; the bound here is for an export thread that is not there any more.
+    // The work keeps its own deadline; the bound here is for exports that are held up, or whose thread is not there any
+    // more.
     static Result<FlushReport> wait_for(
         Exports& from, asio::awaitable<FlushReport> work, TimePoint deadline) {
         constexpr std::chrono::seconds patience{2};
-        auto report = asio::co_spawn(from.service.io_context(), std::move(work), asio::use_future);
-        const bool answers = deadline > TimePoint::max() - patience ||
-                             report.wait_until(deadline + patience) == std::future_status::ready;
-        if (answers) { return report.get(); }
+        auto report = asio::co_spawn(from.loop->executor(), std::move(work), asio::use_future);
+        const bool ends = deadline <= TimePoint::max() - patience;
+        if (from.loop->wait(report, ends ? deadline + patience : TimePoint::max())) {
+            return report.get();
+        }
         FlushReport late;
         for (const auto& pipeline : from.pipelines) {
             if (!pipeline) { continue; }
@@ -468,6 +487,21 @@ struct Runtime::State : std::enable_shared_from_this<State> {
             late.spooled += ledger.spooled;
         }
         return late;
+    }
+
+    using Refused = bool (detail::ExportLoop::*)() const noexcept;
+
+    Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within, Refused refused) {
+        Exports* from = exporting();
+        if (from != nullptr && ((*from->loop).*refused)()) {
+            return make_error_code(Errc::wrong_thread);
+        }
+        close(); // Which may finish the first span of a forked child.
+        if (from == nullptr) { from = exporting(); }
+        if (from == nullptr) { return report_without_exports(); }
+        const auto deadline = from_now(within);
+        return wait_for(
+            *from, shutdown_exports(from->pipelines, from->prometheus, deadline), deadline);
     }
 
     void begin_stop() {
@@ -557,7 +591,9 @@ Runtime::Runtime(asio::io_context& context, Options options)
 Runtime::~Runtime() {
     if (state_->provider == nullptr && state_->meters == nullptr) { return; }
     try {
-        (void)shutdown_blocking(state_->options.shutdown_timeout); // At once if somebody has.
+        // At once if somebody has. Not refused to the program's loop, which has nowhere else to wait.
+        (void)state_->shutdown_blocking(
+            state_->options.shutdown_timeout, &detail::ExportLoop::is_inside);
     } catch (...) {} // No memory to ask for it: what is left is lost with the process.
     if (state_->provider != nullptr) { state_->provider->gate.set_owner(nullptr, nullptr); }
     std::unique_ptr<Exports> last;
@@ -597,9 +633,9 @@ int Runtime::run() {
         return 1;
     }
     const bool print_ledger = wants_ledger();
-    auto& loop = state.require_exports().service.io_context(); // Stop signals are never off.
-    const Raised watches_signals(state.watches_signals);       // Until the set has gone.
-    asio::signal_set signals(loop, state.stop_signals[0], state.stop_signals[1]);
+    auto& loop = *state.require_exports().loop;          // Stop signals are never off.
+    const Raised watches_signals(state.watches_signals); // Until the set has gone.
+    asio::signal_set signals(loop.executor(), state.stop_signals[0], state.stop_signals[1]);
     signals.async_wait([&state, &signals](boost::system::error_code error, int) {
         if (error) { return; }
         state.post_stop();
@@ -611,8 +647,10 @@ int Runtime::run() {
         good = state.run_loop([&] { state.context.run_until(state.stop_deadline); }) && good;
         state.report_abandoned_work();
     }
-    // On the signal set's own thread, which may be about to run its handler.
-    asio::post(loop, asio::use_future([&signals] { signals.cancel(); })).get();
+    // Where its handler runs, which may be about to.
+    auto cancelled =
+        asio::post(loop.executor(), asio::use_future([&signals] { signals.cancel(); }));
+    (void)loop.wait(cancelled, Clock::time_point::max());
     (void)shutdown_blocking(state.options.shutdown_timeout);
     if (print_ledger) { std::fprintf(stderr, "%s\n", ledger_json().c_str()); }
     return good ? 0 : 1;
@@ -632,7 +670,7 @@ Task<FlushReport> Runtime::flush(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), detail::flush_all(from->pipelines, deadline),
+        from->loop->executor(), detail::flush_all(from->pipelines, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -641,7 +679,7 @@ Task<FlushReport> Runtime::shutdown(TimePoint deadline) {
     Exports* const from = state_->exporting();
     if (from == nullptr) { co_return state_->report_without_exports(); }
     co_return co_await asio::co_spawn(
-        from->service.io_context(), shutdown_exports(from->pipelines, from->prometheus, deadline),
+        from->loop->executor(), shutdown_exports(from->pipelines, from->prometheus, deadline),
         asio::use_awaitable_t<Executor>{});
 }
 
@@ -656,23 +694,30 @@ Result<FlushReport> Runtime::flush_blocking(std::chrono::milliseconds within) {
     detail::finish_ended_chains();
     Exports* const from = state_->exporting();
     if (from == nullptr) { return state_->report_without_exports(); }
-    if (from->service.is_current()) { return make_error_code(Errc::wrong_thread); }
+    if (from->loop->is_held_up_here()) { return make_error_code(Errc::wrong_thread); }
     const auto deadline = from_now(within);
     return State::wait_for(*from, detail::flush_all(from->pipelines, deadline), deadline);
 }
 
 Result<FlushReport> Runtime::shutdown_blocking(std::chrono::milliseconds within) {
-    Exports* from = state_->exporting();
-    if (from != nullptr && from->service.is_current()) {
-        return make_error_code(Errc::wrong_thread);
-    }
-    state_->close(); // Which may finish the first span of a forked child.
-    if (from == nullptr) { from = state_->exporting(); }
-    if (from == nullptr) { return state_->report_without_exports(); }
-    const auto deadline = from_now(within);
-    return State::wait_for(
-        *from, shutdown_exports(from->pipelines, from->prometheus, deadline), deadline);
+    return state_->shutdown_blocking(within, &detail::ExportLoop::is_held_up_here);
 }
+
+bool Runtime::has_room() const noexcept {
+    return state_->provider == nullptr || state_->provider->queue.has_room();
+}
+
+template <class Ex>
+asio::awaitable<bool, Ex> Runtime::ready(TimePoint deadline) {
+    if (has_room()) { co_return true; }
+    Exports* const from = state_->exporting();
+    const auto pipeline = from != nullptr ? from->pipeline(Signal::traces) : nullptr;
+    if (pipeline == nullptr) { co_return true; }
+    co_return co_await asio::co_spawn(
+        from->loop->executor(), wait_for_room(pipeline, deadline), asio::use_awaitable_t<Ex>{});
+}
+template asio::awaitable<bool, Executor> Runtime::ready(TimePoint);
+template asio::awaitable<bool, asio::any_io_executor> Runtime::ready(TimePoint);
 
 Ledger Runtime::ledger(Signal signal) const { return state_->ledger(signal); }
 

@@ -42,6 +42,7 @@ TracesPipeline::TracesPipeline(PipelineSetup setup, TraceProvider& provider) : p
         .housekeeping = std::move(setup.housekeeping),
         .log = diagnostics(),
         .tail = setup.options.tail_sampling,
+        .turn_bytes_max = setup.piece_bytes(),
         .destinations = std::move(destinations)});
     run_ = asio::co_spawn(setup.executor, drain_->run(), asio::use_future);
 }
@@ -63,6 +64,12 @@ asio::awaitable<FlushReport> TracesPipeline::shutdown(TimePoint deadline) {
     if (drain_) { report = co_await drain_->shutdown(deadline); }
     report.complete = report.complete && processed;
     co_return report;
+}
+
+asio::awaitable<bool> TracesPipeline::wait_for_room(TimePoint deadline) {
+    if (!drain_) { co_return true; }
+    co_return co_await drain_->wait_until(
+        [queue = &provider_.queue] { return queue->has_room_for_all(); }, deadline);
 }
 
 } // namespace weft::detail

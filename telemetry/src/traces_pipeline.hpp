@@ -24,6 +24,7 @@ public:
     asio::awaitable<FlushReport> flush(TimePoint deadline) override;
     asio::awaitable<FlushReport> shutdown(TimePoint deadline) override;
     [[nodiscard]] const Drain* drain() const noexcept override { return drain_.get(); }
+    [[nodiscard]] asio::awaitable<bool> wait_for_room(TimePoint deadline) override;
 
 private:
     TraceProvider& provider_;

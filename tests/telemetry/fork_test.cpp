@@ -5,6 +5,7 @@
 #include <weft/testing/json.hpp>
 
 #include <arpa/inet.h>
+#include <boost/asio/steady_timer.hpp>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -161,6 +162,66 @@ TEST(RuntimeFork, UnderLoadEverySpanArrivesOnceFromTheProcessThatMadeIt) {
     for (const pid_t pid : pids) {
         EXPECT_EQ(arrived.names_from(pid), std::vector<std::string>(spans_each, "child's"));
     }
+}
+
+// Exports on the program's io_context, which a child leaves alone until it has told it of the fork.
+TEST(RuntimeFork, OnTheProgramsLoopAChildExportsWhetherItTellsTheLoopOrNot) {
+    Receiver receiver;
+    auto options = receiver.options();
+    options.export_on = ExportOn::user_executor;
+    options.batch.delay = 1ms;
+    asio::io_context io;
+    Runtime runtime(io, options);
+    Span("parent's").end();
+    io.run_for(5ms); // The loop watches, and perhaps sends.
+    io.restart();
+
+    const auto threads = thread_count();
+    Forked untold([&] {
+        Span("untold child's").end();
+        EXPECT_TRUE(runtime.flush_blocking(10s)->complete);
+        EXPECT_EQ(runtime.ledger().exported, 1u);
+        EXPECT_EQ(thread_count(), 1u);
+    });
+    const pid_t untold_pid = untold.pid();
+    EXPECT_EQ(untold.wait(), "exit 0");
+    io.notify_fork(asio::io_context::fork_prepare);
+    Forked told([&] {
+        io.notify_fork(asio::io_context::fork_child);
+        Span("told child's").end();
+        asio::steady_timer wait(io, 10s);
+        wait.async_wait([](const boost::system::error_code&) {});
+        for (int i = 0; i < 10'000 && runtime.ledger().exported != 1; ++i) {
+            io.run_one_for(std::chrono::milliseconds(1));
+        }
+        EXPECT_EQ(runtime.ledger().exported, 1u) << "by the loop alone";
+        EXPECT_EQ(thread_count(), 1u);
+    });
+    io.notify_fork(asio::io_context::fork_parent);
+    const pid_t told_pid = told.pid();
+    EXPECT_EQ(told.wait(), "exit 0");
+    Forked early([&] { // The guest is there before the loop is told.
+        Span("early child's").end();
+        io.notify_fork(asio::io_context::fork_child);
+        asio::steady_timer wait(io, 10s);
+        wait.async_wait([](const boost::system::error_code&) {});
+        for (int i = 0; i < 10'000 && runtime.ledger().exported != 1; ++i) {
+            io.run_one_for(std::chrono::milliseconds(1));
+        }
+        EXPECT_EQ(runtime.ledger().exported, 1u) << "by the loop alone";
+    });
+    const pid_t early_pid = early.pid();
+    EXPECT_EQ(early.wait(), "exit 0");
+
+    Span("parent's").end();
+    EXPECT_TRUE(runtime.flush_blocking(10s)->complete);
+    EXPECT_EQ(thread_count(), threads);
+    const Arrived arrived(receiver);
+    EXPECT_EQ(arrived.spans, 5u);
+    EXPECT_THAT(arrived.names_from(getpid()), ElementsAre("parent's", "parent's"));
+    EXPECT_THAT(arrived.names_from(untold_pid), ElementsAre("untold child's"));
+    EXPECT_THAT(arrived.names_from(told_pid), ElementsAre("told child's"));
+    EXPECT_THAT(arrived.names_from(early_pid), ElementsAre("early child's"));
 }
 
 TEST(RuntimeFork, ASpanOpenAcrossItIsTheParentsAndMayHaveChildrenInTheChild) {

@@ -11,9 +11,11 @@ struct Command {
     int (*run)(std::span<const char* const> arguments);
 };
 
+[[nodiscard]] int doctor(std::span<const char* const> arguments);
 [[nodiscard]] int receive(std::span<const char* const> arguments);
 [[nodiscard]] int replay(std::span<const char* const> arguments);
 [[nodiscard]] int ring(std::span<const char* const> arguments);
 [[nodiscard]] int spool(std::span<const char* const> arguments);
+[[nodiscard]] int tune(std::span<const char* const> arguments);
 
 } // namespace weft::cli

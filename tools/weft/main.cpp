@@ -11,11 +11,13 @@
 namespace weft::cli {
 namespace {
 
-constexpr std::array<Command, 4> commands{{
+constexpr std::array<Command, 6> commands{{
+    {"doctor", "find out why telemetry does not reach a collector", &doctor},
     {"receive", "receive traces, metrics and logs over OTLP/HTTP and print the traces", &receive},
     {"replay", "send lines of OTLP/JSON from files to a receiver", &replay},
     {"ring", "inspect what the files of durable rings hold", &ring},
     {"spool", "inspect what waits on disk, or send it", &spool},
+    {"tune", "measure a collector and propose settings for it", &tune},
 }};
 
 void print_help() {

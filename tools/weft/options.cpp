@@ -59,8 +59,9 @@ std::optional<int> parse(const Usage& usage, std::span<const char* const> argume
             return mistake(usage, fmt::format("{} needs a value: {}", name, option->allowed));
         }
         if (!option->take(value)) {
-            return mistake(
-                usage, fmt::format("{} is '{}' and must be {}", name, value, option->allowed));
+            const auto shown =
+                option->is_secret ? std::string() : fmt::format("is '{}' and ", value);
+            return mistake(usage, fmt::format("{} {}must be {}", name, shown, option->allowed));
         }
     }
     return std::nullopt;

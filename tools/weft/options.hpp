@@ -21,6 +21,7 @@ struct Option {
     /// Takes the value, which is empty for a switch. False when it is not one of `allowed`.
     std::function<bool(std::string_view)> take;
     std::string_view allowed = {}; ///< For the error: "a number from 0 to 65535".
+    bool is_secret = false;        ///< The error does not repeat the value.
 };
 
 /// A command's name, what it is for, and its options.

@@ -27,4 +27,9 @@ struct BatchOptions {
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is.
 [[nodiscard]] std::string problem_in(const BatchOptions& options);
 
+/// Most memory that the records of one signal take on their way out, whatever the receiver does: rings, the batch that is
+/// built, batches that wait, and those in flight with their compressed copies. `connections` is the sink's. Units: bytes.
+/// It is a bound and not what is used: batches are as large as what is in them, ring pages count once touched.
+[[nodiscard]] std::size_t memory_max(const BatchOptions& options, std::size_t connections) noexcept;
+
 } // namespace weft

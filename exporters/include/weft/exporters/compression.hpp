@@ -43,15 +43,29 @@ public:
     /// Errors: Errc::encode_failed: no memory.
     [[nodiscard]] Result<std::string_view> compress(std::string_view body) noexcept;
 
+    /// Begins a body that is compressed a piece at a time, for a thread that has other things to do. Ends one that was
+    /// begun before. Lifetime: `body` stays until the result has been used.
+    void begin(std::string_view body) noexcept { pieces_ = {body, 0, 0}; }
+    /// Compresses `bytes_max` more of it; the whole result once there is one. More expensive than compress(), gzip most
+    /// of all, for another library does it: docs/tuning.md has the figures. Errors and lifetime: as compress().
+    [[nodiscard]] Result<std::optional<std::string_view>> compress_more(
+        std::size_t bytes_max) noexcept;
+
     /// Gives back output memory beyond `bytes_max`, so that a huge body is not remembered for ever.
     void trim(std::size_t bytes_max) noexcept;
 
 private:
     struct Contexts;
+    struct Pieces {
+        std::string_view body;
+        std::size_t taken = 0; // Of the body, and what has come of it.
+        std::size_t made = 0;
+    };
 
     Compression compression_;
     int level_;
     std::unique_ptr<Contexts> contexts_;
+    Pieces pieces_{};
 };
 
 } // namespace weft

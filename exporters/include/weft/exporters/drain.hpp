@@ -65,6 +65,8 @@ public:
         /// False: records hold any number of items, so that `producer_counts` also adds what has entered the queue,
         /// before it can be consumed, to `created` and `queued`.
         bool one_item_each = true;
+        /// Most bytes of records that one turn takes from the queue, then other handlers of the executor run. 0: no limit.
+        std::size_t turn_bytes_max = 0;
         std::vector<DestinationSetup> destinations{}; ///< After `sink`'s. One at least of both.
     };
     /// Errors: std::invalid_argument without a destination; std::bad_alloc, std::system_error.

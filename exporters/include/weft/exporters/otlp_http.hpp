@@ -51,6 +51,9 @@ struct OtlpHttpOptions {
     std::size_t request_bytes_max = 64u << 20;
     /// Cap on a response body. 1 to 2^31.
     std::size_t response_bytes_max = 4u << 20;
+    /// More than 0: bodies are compressed and written in pieces of this size, and other handlers run in between. 0: at one
+    /// go, which costs less in all. Up to 2^31. Ours.
+    std::size_t piece_bytes = 0;
     /// Most requests in flight, each on a connection of its own. 1 to 64. Ours.
     std::size_t connections = 2;
     OtlpEncoding encoding = OtlpEncoding::protobuf;

@@ -32,8 +32,8 @@ enum class Errc {
     unsupported_encoding, ///< A Content-Encoding or Content-Type that is not spoken here.
     encode_failed,        ///< Data could not be encoded or compressed, for want of memory.
     // Life cycle.
-    shut_down,    ///< The runtime has been shut down; the call did nothing.
-    wrong_thread, ///< A blocking call came from the thread it would wait for; use the coroutine form.
+    shut_down, ///< The runtime has been shut down; the call did nothing.
+    wrong_thread, ///< A blocking call came from a thread it would wait for or hold up; use the coroutine form.
 };
 
 /// Category "weft". Threads: any.

@@ -3,6 +3,7 @@
 #include <weft/runtime/fork.hpp>
 #include <weft/runtime/orphan_rings.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -87,6 +88,15 @@ public:
     /// Notes in the file a scope that records may name from now on. Threads: any.
     void add_scope(
         std::uint16_t index, std::string_view message, std::string_view schema_url) noexcept;
+    /// Whether the calling thread's ring is half empty or more. Threads: any. Cost: two loads.
+    [[nodiscard]] bool has_room() noexcept {
+        return !rings_[thread_shard() & (rings_.size() - 1)]->past_half();
+    }
+    /// Whether every ring is. Threads: any.
+    [[nodiscard]] bool has_room_for_all() noexcept {
+        return std::none_of(
+            rings_.begin(), rings_.end(), [](const auto& ring) { return ring->past_half(); });
+    }
 
     /// Everything accepted before a moment: a count for each shard.
     using Mark = std::vector<std::uint64_t>;

@@ -35,6 +35,12 @@
 
 namespace weft {
 
+/// Where exports run. See docs/tuning.md, "Two ways to run".
+enum class ExportOn : std::uint8_t {
+    own_thread,   ///< One thread of the Runtime's own, "weft-export".
+    user_executor ///< The program's io_context, in slices; no thread of ours.
+};
+
 enum class ExporterKind : std::uint8_t { otlp, none };
 
 /// What one signal has for itself instead of what OtlpOptions says for all.
@@ -125,6 +131,11 @@ struct Options {
     /// That Runtime::run() runs the io_context on. 1 to 256. Ours. With more than one, chains that cancel each other need
     /// a strand: docs/context.md, "Several threads and cancellation".
     unsigned threads = 1;
+    /// On the io_context, exports get on while it runs, or while a thread waits in a blocking flush or shutdown. Ours.
+    ExportOn export_on = ExportOn::own_thread;
+    /// With ExportOn::user_executor: longest that exports keep the io_context from other handlers, but for one step of
+    /// theirs that takes longer. 10 us to 1 s. Ours.
+    std::chrono::microseconds export_slice{200};
     bool make_default =
         true; ///< Spans that name no runtime go here and `propagators` are the process's, unless
               ///< another runtime was first. Ours.

@@ -26,9 +26,10 @@ class PrometheusHandler;
 ///     return runtime.run();
 ///
 /// The first Runtime is the process's default: `weft::Span` and namespace-scope tracers report to it. Others are for
-/// tracers made by `tracer()`. Export runs on one thread of the Runtime's own, never on the io_context of the program.
+/// tracers made by `tracer()`. Export runs on one thread of the Runtime's own, or without one on the program's io_context:
+/// Options::export_on.
 /// A forked child may go on with the Runtime it inherits, or end it and make its own: see docs/architecture.md, "Fork".
-/// Threads: construct and destroy anywhere but on that export thread; the rest as each member says.
+/// Threads: construct and destroy anywhere but in what exports call (callbacks, sinks); the rest as each member says.
 class Runtime {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -81,9 +82,24 @@ public:
     /// As flush, then stops for good: what is left is dropped and counted. Later calls report an empty, complete flush.
     [[nodiscard]] Task<FlushReport> shutdown(TimePoint deadline);
     [[nodiscard]] Task<FlushReport> shutdown(std::chrono::milliseconds within);
-    /// As above, for threads that may wait. Errors: Errc::wrong_thread on the export thread, which would wait for itself.
+    /// As above, for threads that may wait. With ExportOn::user_executor the thread does the work itself, whoever runs the
+    /// io_context, or nobody. Errors: Errc::wrong_thread on the export thread, or on a thread that runs the io_context
+    /// which exports are on: it would wait for itself or hold up everything else.
     Result<FlushReport> flush_blocking(std::chrono::milliseconds within);
     Result<FlushReport> shutdown_blocking(std::chrono::milliseconds within);
+
+    /// Whether spans that end on this thread find room for a while: its ring is half empty or more. Always with telemetry
+    /// off. Threads: any. Cost: two loads.
+    [[nodiscard]] bool has_room() const noexcept;
+    /// Waits until there is room again, for producers that would rather be slow than lose spans:
+    ///
+    ///     if (!runtime.has_room()) { (void)co_await runtime.ready(deadline); }
+    ///
+    /// False at the deadline, and then spans are dropped and counted as ever. Completes at once with room. `Ex` is the
+    /// awaiting coroutine's executor: weft::Executor, or asio::any_io_executor in a plain asio::awaitable.
+    /// Lifetime: the runtime outlives the wait. Instantiated for these two.
+    template <class Ex = Executor>
+    [[nodiscard]] asio::awaitable<bool, Ex> ready(TimePoint deadline = TimePoint::max());
 
     /// Where every span is, or every metric point, as the signal's first destination sees it. Threads: any. Cost: a mutex
     /// and a few sums.
