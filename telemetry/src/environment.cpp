@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 namespace weft::detail {
@@ -184,6 +185,17 @@ std::optional<std::vector<std::string>> EnvironmentReader::choices(
 void EnvironmentReader::report(
     std::string_view name, std::string_view value, std::string_view remedy, DiagnosticLevel level) {
     problems_.push_back({fmt::format("{}=\"{}\": {}", name, printable(value, 200), remedy), level});
+}
+
+bool wants_ledger() {
+    const Environment environment = [](const char* name) { return std::getenv(name); };
+    std::vector<EnvironmentReader::Problem> problems;
+    const bool wanted =
+        EnvironmentReader(environment, problems).choice("WEFT_LEDGER", {"json"}).has_value();
+    for (const auto& problem : problems) {
+        diagnostics().report(problem.level, "runtime.ledger", problem.line);
+    }
+    return wanted;
 }
 
 } // namespace weft::detail

@@ -73,4 +73,8 @@ private:
 /// A URL, good or bad, for messages: what may be a password or a key is hidden.
 [[nodiscard]] std::string printable_url(std::string_view text);
 
+/// Whether WEFT_LEDGER asks for the ledger at the end of a run. Ask before it, so that a typing error is known at its start
+/// and not by the missing line at its end: what is wrong is reported. Errors: std::bad_alloc.
+[[nodiscard]] bool wants_ledger();
+
 } // namespace weft::detail

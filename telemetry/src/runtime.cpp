@@ -3,6 +3,7 @@
 #include "exports.hpp"
 #include "guest_loop.hpp"
 #include "metrics_pipeline.hpp"
+#include "self_metrics_sources.hpp"
 #include "service_thread.hpp"
 #include "signal_sink.hpp"
 #include "traces_pipeline.hpp"
@@ -114,32 +115,10 @@ asio::awaitable<FlushReport> shutdown_exports(
     co_return report;
 }
 
-// `records` is 0 where the drain was at work meanwhile: then the numbers do not belong together.
-detail::SelfMetricsSource::Queue queue_now(const RecordQueue& queue) noexcept {
-    const auto consumed = queue.records_consumed();
-    detail::SelfMetricsSource::Queue now{queue.used_bytes(), queue.capacity()};
-    const auto accepted = queue.records_accepted();
-    if (queue.records_consumed() == consumed) { now.records = accepted - consumed; }
-    return now;
-}
-
 // Holds what it uses, as above.
 asio::awaitable<bool> wait_for_room(
     std::shared_ptr<detail::Pipeline> pipeline, Clock::time_point deadline) {
     co_return co_await pipeline->wait_for_room(deadline);
-}
-
-// Asked before a long run, so that a typing error is known at its start and not by the missing line at its end.
-bool wants_ledger() {
-    const Environment environment = [](const char* name) { return std::getenv(name); };
-    std::vector<detail::EnvironmentReader::Problem> problems;
-    const bool wanted = detail::EnvironmentReader(environment, problems)
-                            .choice("WEFT_LEDGER", {"json"})
-                            .has_value();
-    for (const auto& problem : problems) {
-        diagnostics().report(problem.level, "runtime.ledger", problem.line);
-    }
-    return wanted;
 }
 
 // A flag that is set for as long as this lives. relaxed: a fork at the same moment finds either.
@@ -254,7 +233,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     }
 
     void start_pipelines(Exports& to, const Resource& resource, bool in_child) {
-        if (meters != nullptr) { to.self = make_self_metrics(); }
+        if (meters != nullptr) { to.self = detail::make_self_metrics(options, meters); }
         std::function<void()> house = &housekeeping; // For the first: it is done once.
         const auto setup = [&](Signal signal) {
             return detail::PipelineSetup{
@@ -281,7 +260,10 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         if (house) { // Processors or Prometheus alone.
             to.house = asio::co_spawn(to.loop->executor(), keep_house(), asio::use_future);
         }
-        if (to.self) { watch(to); }
+        if (to.self) {
+            to.self->watch(
+                detail::self_metrics_sources(options, to.pipelines, provider, metric_ring));
+        }
         to.is_started = true;
     }
 
@@ -291,46 +273,6 @@ struct Runtime::State : std::enable_shared_from_this<State> {
         return [&self = *to.self, signal](const detail::ExporterName& exporter) {
             return self.settled(signal, exporter);
         };
-    }
-
-    [[nodiscard]] std::unique_ptr<detail::SelfMetrics> make_self_metrics() const {
-        detail::SelfMetricsOptions about{.provider = meters};
-        for (const auto signal : all_signals) {
-            auto& exporter = about.exporters[static_cast<std::size_t>(signal)];
-            exporter.is_own_sink = detail::own_sink(options, signal) != nullptr;
-            if (exporter.is_own_sink) { continue; }
-            const auto url = detail::signal_sink(options.otlp, signal).options.url;
-            exporter.server_address = url.host;
-            exporter.server_port = url.port;
-        }
-        return std::make_unique<detail::SelfMetrics>(std::move(about));
-    }
-
-    void watch(Exports& to) const {
-        detail::SelfMetrics::Sources sources;
-        for (const auto signal : all_signals) {
-            auto& source = sources[static_cast<std::size_t>(signal)];
-            const auto& pipeline = to.pipeline(signal);
-            const Drain* const drain = pipeline ? pipeline->drain() : nullptr;
-            if (drain == nullptr) { continue; }
-            source.ledger = [drain] { return drain->ledger(); };
-            source.exporter = detail::exporter_name(options, drain->destination_name(0), signal);
-            for (std::size_t i = 1; i < drain->destinations(); ++i) {
-                source.others.push_back(
-                    {detail::exporter_name(options, drain->destination_name(i), signal),
-                     [drain, i] { return drain->ledger(i); }});
-            }
-        }
-        if (sources[0].ledger) {
-            sources[0].queue = [p = provider] { return queue_now(p->queue); };
-        }
-        if (metric_ring) {
-            sources[1].queue = [ring = metric_ring] { return queue_now(*ring); };
-        }
-        if (provider != nullptr && provider->counts.is_enabled()) {
-            sources[0].spans = [p = provider] { return p->counts.totals(); };
-        }
-        to.self->watch(std::move(sources));
     }
 
     // A reader of its own.
@@ -632,7 +574,7 @@ int Runtime::run() {
             "that the handler has forked, export by a flush, and run another io_context");
         return 1;
     }
-    const bool print_ledger = wants_ledger();
+    const bool print_ledger = detail::wants_ledger();
     auto& loop = *state.require_exports().loop;          // Stop signals are never off.
     const Raised watches_signals(state.watches_signals); // Until the set has gone.
     asio::signal_set signals(loop.executor(), state.stop_signals[0], state.stop_signals[1]);

@@ -62,7 +62,7 @@ struct SelfMetricsSource {
     ExporterName exporter{};          ///< As above.
     std::function<Queue()> queue{};
     std::function<SpanTotals()> spans{}; // Of traces.
-    std::vector<Destination> others{}; ///< Told apart as weft.destination.
+    std::vector<Destination> others{};   ///< Told apart as weft.destination.
 };
 
 /// Metrics of a runtime about itself. Made before its pipelines, which are given `measured` and `settled`; it watches them
