@@ -353,7 +353,7 @@ void record_bits(
     // relaxed: see MeterProvider::accepting.
     if (!provider.accepting.load(std::memory_order_relaxed)) [[unlikely]] { return; }
     if (state->streams.empty() || !is_acceptable(*state, bits)) { return; }
-    if (attributes.empty() && common.empty()) {
+    if (attributes.empty() && common.empty() && state->streams.size() == 1) {
         // acquire: the series is complete.
         Series* const plain = state->plain.load(std::memory_order_acquire);
         if (plain == nullptr || !try_add(*plain, bits, {})) { record_new(*state, bits, {}, 0); }

@@ -36,6 +36,7 @@ TEST(MetricAllocation, IsNotDoneForASetThatWasSeen) {
     EXPECT_EQ(allocations_of([&] { counter.add(1); }), 0U);
     EXPECT_EQ(allocations_of([&] { counter.add(1, {{"a", "x"}, {"b", 2}, {"c", 3.5}}); }), 0U);
     EXPECT_EQ(allocations_of([&] { twice.add(1, {{"a", "x"}}); }), 0U);
+    EXPECT_EQ(allocations_of([&] { twice.add(1); }), 0U);
     EXPECT_EQ(allocations_of([&] { updown.add(-1, {{"a", true}}); }), 0U);
     EXPECT_EQ(allocations_of([&] { histogram.record(7, {{"a", "x"}}); }), 0U);
     EXPECT_EQ(allocations_of([&] { exponential.record(7, {{"a", "x"}}); }), 0U);
