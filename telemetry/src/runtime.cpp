@@ -3,6 +3,7 @@
 #include "exports.hpp"
 #include "guest_loop.hpp"
 #include "metrics_pipeline.hpp"
+#include "raised.hpp"
 #include "self_metrics_sources.hpp"
 #include "service_thread.hpp"
 #include "signal_sink.hpp"
@@ -120,20 +121,6 @@ asio::awaitable<bool> wait_for_room(
     std::shared_ptr<detail::Pipeline> pipeline, Clock::time_point deadline) {
     co_return co_await pipeline->wait_for_room(deadline);
 }
-
-// A flag that is set for as long as this lives. relaxed: a fork at the same moment finds either.
-class Raised {
-public:
-    explicit Raised(std::atomic<bool>& flag) noexcept : flag_(flag) {
-        flag_.store(true, std::memory_order_relaxed); // As above.
-    }
-    Raised(const Raised&) = delete;
-    Raised& operator=(const Raised&) = delete;
-    ~Raised() { flag_.store(false, std::memory_order_relaxed); } // As above.
-
-private:
-    std::atomic<bool>& flag_;
-};
 
 void run_on_threads(unsigned threads, const std::function<void()>& work) {
     std::vector<std::thread> others;
@@ -575,8 +562,8 @@ int Runtime::run() {
         return 1;
     }
     const bool print_ledger = detail::wants_ledger();
-    auto& loop = *state.require_exports().loop;          // Stop signals are never off.
-    const Raised watches_signals(state.watches_signals); // Until the set has gone.
+    auto& loop = *state.require_exports().loop;                  // Stop signals are never off.
+    const detail::Raised watches_signals(state.watches_signals); // Until the set has gone.
     asio::signal_set signals(loop.executor(), state.stop_signals[0], state.stop_signals[1]);
     signals.async_wait([&state, &signals](boost::system::error_code error, int) {
         if (error) { return; }
