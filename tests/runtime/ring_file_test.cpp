@@ -98,7 +98,7 @@ struct Durable {
     RecordQueue queue;
 };
 
-// Runs `work` in a process that is killed at its end.
+// Runs `work` in a process that is killed at its end. What is to die with it has no destructor: it is made with new.
 template <class Work>
 void in_a_process_that_is_killed(Work work) {
     Forked child([&] {
@@ -111,7 +111,7 @@ void in_a_process_that_is_killed(Work work) {
 TEST(RingFile, LeavesTheRecordsOfAKilledProcessToTheNext) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         dead.queue.add_scope(0, "weft", "");
         dead.queue.add_scope(7, "the scope", "https://scope");
         push(dead.queue, "first");
@@ -140,7 +140,7 @@ TEST(RingFile, LeavesTheRecordsOfAKilledProcessToTheNext) {
 TEST(RingFile, KeepsWhatWasReadButNotSettled) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         for (const auto* text : {"a", "b", "c", "d"}) { push(dead.queue, text); }
         EXPECT_THAT(take(dead.queue, 3), SizeIs(3));
         dead.queue.release(2);
@@ -155,11 +155,11 @@ TEST(RingFile, KeepsWhatWasReadButNotSettled) {
 TEST(RingFile, IsAdoptedAgainFromWhereADeadAdopterHadSettledIt) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         for (const auto* text : {"a", "b", "c", "d"}) { push(dead.queue, text); }
     });
     in_a_process_that_is_killed([&] {
-        Durable second(folder);
+        auto& second = *new Durable(folder);
         EXPECT_EQ(second.adopt(folder).records, 4u);
         push(second.queue, "own");
         EXPECT_THAT(take(second.queue), ElementsAre("own", "a", "b", "c", "d"));
@@ -179,7 +179,7 @@ TEST(RingFile, IsAdoptedAgainFromWhereADeadAdopterHadSettledIt) {
 TEST(RingFile, CountsWhatWasHalfWrittenAndHandsOutWhatIsBehindIt) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         push(dead.queue, "first");
         dead.queue.push(1000, [&](std::byte* place) {
             std::memset(place, 1, 500); // Which looks like many things.
@@ -198,7 +198,7 @@ TEST(RingFile, CountsWhatWasHalfWrittenAndHandsOutWhatIsBehindIt) {
 TEST(RingFile, CountsADamagedRecordAndHandsOutTheOthers) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         for (const auto* text : {"a", "damaged", "c"}) { push(dead.queue, text); }
     });
     Durable next(folder);
@@ -226,7 +226,7 @@ TEST(RingFile, IsNotAdoptedWhileItsOwnerLives) {
 TEST(RingFile, IsAdoptedByOneOfTwo) {
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         push(dead.queue, "once");
     });
     Durable first(folder);
@@ -245,7 +245,7 @@ TEST(RingFile, IsAdoptedThoughAChildOfItsDeadOwnerLives) {
     ASSERT_EQ(pipe2(to_child, O_CLOEXEC), 0);
     ASSERT_EQ(pipe2(from_owner, O_CLOEXEC), 0);
     in_a_process_that_is_killed([&] {
-        Durable dead(folder);
+        auto& dead = *new Durable(folder);
         push(dead.queue, "parent's");
         const auto child = fork();
         if (child == 0) {
@@ -315,7 +315,7 @@ TEST(RingFile, LeavesWhatIsOverTheLimits) {
     const RingFolder folder;
     for (int i = 0; i < 3; ++i) {
         in_a_process_that_is_killed([&] {
-            Durable dead(folder);
+            auto& dead = *new Durable(folder);
             push(dead.queue, std::string(1000, 'x'));
         });
     }
@@ -389,7 +389,7 @@ TEST(RingFile, IsNotFollowedWhereItIsALinkAndNotReadWhereItIsNone) {
     const RingFolder folder;
     const RingFolder elsewhere;
     in_a_process_that_is_killed([&] {
-        Durable dead(elsewhere);
+        auto& dead = *new Durable(elsewhere);
         push(dead.queue, "elsewhere");
     });
     const auto target = elsewhere.path() + '/' + elsewhere.rings().at(0);
@@ -411,7 +411,7 @@ TEST(RingFile, WithAnyByteChangedHurtsNobody) {
     auto random = testing::Random::seeded("RingFile bytes");
     const RingFolder folder;
     in_a_process_that_is_killed([&] {
-        Durable dead(folder, 2048, 2);
+        auto& dead = *new Durable(folder, 2048, 2);
         dead.queue.add_scope(3, "scope", "url");
         for (int i = 0; i < 30; ++i) { push(dead.queue, std::string(20 + i, 'r')); }
     });
