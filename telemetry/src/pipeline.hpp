@@ -48,7 +48,7 @@ struct PipelineSetup {
     asio::any_io_executor executor;
     const Options& options;
     EncodedResource resource;
-    std::string service;                ///< The resource's service.name.
+    std::string service{};              ///< The resource's service.name.
     bool in_child = false;              ///< Of a fork: what cannot be had is done without.
     std::function<void()> housekeeping; ///< Of the runtime; for one of its pipelines.
     /// Makes what is told of each export that has ended. Null: nobody.

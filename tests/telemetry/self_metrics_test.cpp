@@ -136,7 +136,7 @@ TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
 TEST_F(SelfMetricsTest, CallADestinationOfTheProgramsOwnNoOtlpExporter) {
     to_own_sink = true;
     const auto metrics = watching(sources());
-    metrics->settled(Signal::traces)(1'000'000, taken(10, 0));
+    metrics->settled(Signal::traces, {})(1'000'000, taken(10, 0));
     const auto seen = source.collect();
     EXPECT_EQ(
         seen.point("otel.sdk.exporter.span.inflight").attributes,

@@ -88,14 +88,16 @@ public:
     /// Notes in the file a scope that records may name from now on. Threads: any.
     void add_scope(
         std::uint16_t index, std::string_view message, std::string_view schema_url) noexcept;
-    /// Whether the calling thread's ring is half empty or more. Threads: any. Cost: two loads.
+    /// Whether the calling thread's ring is half empty or more. Threads: any. Cost: three loads.
     [[nodiscard]] bool has_room() noexcept {
-        return !rings_[thread_shard() & (rings_.size() - 1)]->past_half();
+        // acquire: Q1, the rings are complete.
+        return !open_.load(std::memory_order_acquire)[thread_shard() & shard_mask_]->past_half();
     }
     /// Whether every ring is. Threads: any.
     [[nodiscard]] bool has_room_for_all() noexcept {
+        ByteRing* const* const open = open_.load(std::memory_order_acquire); // Q1, as above.
         return std::none_of(
-            rings_.begin(), rings_.end(), [](const auto& ring) { return ring->past_half(); });
+            open, open + shard_mask_ + 1, [](ByteRing* ring) { return ring->past_half(); });
     }
 
     /// Everything accepted before a moment: a count for each shard.

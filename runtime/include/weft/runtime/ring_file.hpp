@@ -84,7 +84,7 @@ static_assert(sizeof(RingScopeEntry) == 16);
 class RingFile {
 public:
     struct Setup {
-        std::string directory; ///< Empty: default_ring_directory().
+        std::string directory{}; ///< Empty: default_ring_directory().
         Signal signal = Signal::traces;
         std::size_t ring_bytes = 0; ///< In all, divided and rounded as by RecordQueue.
         unsigned shards = 1;
