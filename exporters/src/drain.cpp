@@ -147,6 +147,11 @@ struct Drain::State : std::enable_shared_from_this<State> {
         return tail ? std::min(first, tail->first_index()) : first;
     }
 
+    // How many of the queue's records need a durable one no more. They are numbered from 1.
+    [[nodiscard]] static std::uint64_t count_before(std::uint64_t number) noexcept {
+        return number == 0 ? 0 : number - 1;
+    }
+
     // Every record before this one needs a durable queue no more.
     [[nodiscard]] std::uint64_t safe_until() const {
         std::uint64_t first = batched_until();
@@ -377,7 +382,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
                 destination->start_sends();
                 destination->keep_up(Clock::now());
             }
-            if (queue.is_durable()) { queue.release(safe_until()); }
+            if (queue.is_durable()) { queue.release(count_before(safe_until())); }
             keep_house();
             return more;
         } catch (const std::exception& error) {
@@ -490,7 +495,7 @@ struct Drain::State : std::enable_shared_from_this<State> {
         for (; tail && tail->has_kept(); tail->pop()) { ++left; } // Bound: what was kept.
         builder.clear();
         for (const auto& destination : destinations) { destination->drop_the_rest(left); }
-        if (is_kept) { queue.release(std::min(batched, safe_until())); }
+        if (is_kept) { queue.release(count_before(std::min(batched, safe_until()))); }
         std::uint64_t in_ring = 0;
         consumed += queue.consume([&](std::span<const std::byte> payload) {
             in_ring += record_of(payload).header.items;
