@@ -413,7 +413,7 @@ TEST(RingFile, WithAnyByteChangedHurtsNobody) {
     in_a_process_that_is_killed([&] {
         auto& dead = *new Durable(folder, 2048, 2);
         dead.queue.add_scope(3, "scope", "url");
-        for (int i = 0; i < 30; ++i) { push(dead.queue, std::string(20 + i, 'r')); }
+        for (std::size_t i = 0; i < 30; ++i) { push(dead.queue, std::string(20 + i, 'r')); }
     });
     const auto path = folder.path() + '/' + folder.rings().at(0);
     std::ifstream in(path, std::ios::binary);
