@@ -163,7 +163,7 @@ void Destination::start(Sending what) {
                 failed.reason = DropReason::internal_error;
                 self->sent(what, failed);
             });
-    } catch (const std::bad_alloc&) {
+    } catch (...) { // Also what a sink of the program's throws before it begins.
         SendOutcome failed;
         failed.dropped = what.batch->records;
         failed.reason = DropReason::internal_error;

@@ -179,6 +179,7 @@ struct HttpConnection::Impl : std::enable_shared_from_this<Impl> {
     [[nodiscard]] bool is_good() {
         if (!socket.is_open() || is_stale(socket)) { return false; }
         if (!peer->tls) { return true; }
+        if (!tls) { return false; } // A connection that was given up before its handshake.
         const auto wanted = peer->tls->context(std::chrono::steady_clock::now());
         return wanted == context;
     }
@@ -464,10 +465,13 @@ asio::awaitable<Result<HttpResponse>> HttpConnection::Impl::post(Self self, Http
     bool reused = self->is_good();
     for (;;) { // Two rounds at most: the second is on a connection just made.
         if (!reused) {
-            if (const auto ec = co_await connect(self); ec) { co_return ec; }
+            if (const auto ec = co_await connect(self); ec) {
+                self->close_socket(); // Half made: nobody may use it.
+                co_return ec;
+            }
         }
         Result<HttpResponse> answer = Errc::cancelled;
-        if (self->tls) {
+        if (self->peer->tls) { // Never in the clear what was meant for TLS.
             answer = co_await exchange(self, *self->tls, body);
         } else {
             answer = co_await exchange(self, self->socket, body);

@@ -14,7 +14,9 @@ SpoolQueue::SpoolQueue(std::shared_ptr<Spool> spool, Account& account)
 void SpoolQueue::settle(Account::Counts& counts) {
     const auto now = spool_->counts();
     counts.resumed = now.resumed.records;
-    counts.spooled = now.waiting.records + put_back_records_;
+    counts.spooled +=
+        now.waiting.records - seen_waiting_; // Others add to it: Destination::give_up.
+    seen_waiting_ = now.waiting.records;
     counts.drop(now.dropped_full.records - seen_dropped_, DropReason::spool_full);
     counts.drop(now.lost.records - seen_lost_, DropReason::spool_corrupt);
     seen_dropped_ = now.dropped_full.records;
@@ -55,7 +57,6 @@ std::optional<SpoolQueue::Entry> SpoolQueue::next() {
         Entry entry = std::move(put_back_.front());
         put_back_.pop_front();
         account_.change([&](Account::Counts& counts) {
-            put_back_records_ -= entry.batch->records;
             counts.spooled -= entry.batch->records;
             counts.in_flight += entry.batch->records;
         });
@@ -72,7 +73,6 @@ std::optional<SpoolQueue::Entry> SpoolQueue::next() {
 }
 
 void SpoolQueue::put_back(Entry entry) noexcept {
-    put_back_records_ += entry.batch->records;
     const auto place = std::find_if(put_back_.begin(), put_back_.end(), [&](const Entry& other) {
         return other.id > entry.id;
     });

@@ -69,9 +69,9 @@ private:
 
     const std::shared_ptr<Spool> spool_;
     Account& account_;
-    std::deque<Entry> put_back_; // By id. Bound: as many as were being sent.
-    std::uint64_t put_back_records_ = 0;
-    std::uint64_t seen_dropped_ = 0; // Of the spool's counts, accounted for.
+    std::deque<Entry> put_back_;     // By id. Bound: as many as were being sent.
+    std::uint64_t seen_waiting_ = 0; // Of the spool's counts, accounted for.
+    std::uint64_t seen_dropped_ = 0;
     std::uint64_t seen_lost_ = 0;
     // Of those that wait, each that is before all behind it: the front is the least of all. Without tail sampling, that is
     // 16 bytes for a batch on disk.

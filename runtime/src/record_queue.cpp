@@ -139,13 +139,6 @@ std::string RecordQueue::path() const {
     return durable_ && durable_->file ? durable_->file->path() : std::string();
 }
 
-void RecordQueue::before_fork(void* queue) noexcept {
-    static_cast<RecordQueue*>(queue)->file_mutex_.lock();
-}
-void RecordQueue::on_fork_in_parent(void* queue) noexcept {
-    static_cast<RecordQueue*>(queue)->file_mutex_.unlock();
-}
-
 void RecordQueue::on_fork_in_child(void* queue) noexcept {
     auto& self = *static_cast<RecordQueue*>(queue);
     // relaxed throughout: there is one thread.
@@ -159,7 +152,8 @@ void RecordQueue::on_fork_in_child(void* queue) noexcept {
     self.armed_.store(false, std::memory_order_relaxed);                   // As above.
     const int event = self.event_.exchange(-1, std::memory_order_relaxed); // As above.
     if (!self.discarded_ && event >= 0) { close(event); }
-    self.file_mutex_.unlock();
+    // Whoever held it is not here. Not locked before a fork: queues have no order among themselves.
+    new (&self.file_mutex_) std::mutex;
 }
 
 RecordQueue::Mark RecordQueue::mark() const {

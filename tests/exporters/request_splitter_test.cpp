@@ -114,7 +114,7 @@ void expect_nothing_lost(Signal signal, std::uint64_t seed) {
             parts_max = std::max(parts_max, split->parts.size());
         }
     }
-    EXPECT_GT(parts_max, 3u);
+    EXPECT_GT(parts_max, 1u) << "batches were split at all";
 }
 
 TEST(SplitBatch, LosesNothingAndKeepsToTheCap) {

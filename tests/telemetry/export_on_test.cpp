@@ -466,7 +466,14 @@ TEST(Runtime, IsReadyWithTelemetryOff) {
     EXPECT_TRUE(ready);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WEFT_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WEFT_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef WEFT_TEST_SANITIZED
 // Goal: a collector that hangs costs no more than memory_max says. Method: what malloc has handed out, and the rings.
 TEST_P(ExportOnBoth, AgainstACollectorThatHangsMemoryStaysWithinItsBound) {
     Receiver receiver;

@@ -155,8 +155,6 @@ private:
     static std::size_t next_shard() noexcept;
     // Deletes it, or leaves it to the next start.
     void leave_file() noexcept;
-    static void before_fork(void* queue) noexcept;
-    static void on_fork_in_parent(void* queue) noexcept;
     static void on_fork_in_child(void* queue) noexcept;
 
     // Sources in order: the rings in memory; of a durable queue also those in its file, and what it has adopted.
@@ -202,7 +200,7 @@ private:
     std::size_t first_ = 0; // The drain's.
     // Null: not durable. Set before the drain starts, and left behind in a fork's child.
     std::unique_ptr<Durable> durable_;
-    std::mutex file_mutex_; // Guards Durable::file. Held across forks.
+    std::mutex file_mutex_; // Guards Durable::file. A forked child makes it anew.
     // Written by the drain's side, read by producers that wake it. relaxed throughout: a producer that sees none yet
     // leaves the wake-up to the next one.
     std::atomic<int> event_{-1};
@@ -210,7 +208,7 @@ private:
     // Set by the drain before it sleeps, cleared by the one producer that wakes it.
     alignas(detail::cache_line_bytes) std::atomic<bool> armed_{false};
     detail::ForkRegistration at_fork_{
-        {detail::ForkOrder::leaf, this, before_fork, on_fork_in_parent, on_fork_in_child}};
+        {detail::ForkOrder::leaf, this, nullptr, nullptr, on_fork_in_child}};
 };
 
 } // namespace weft
