@@ -14,8 +14,10 @@ namespace asio = boost::asio;
 
 // [readme:instruments]
 const weft::Counter<> cups("tea.cups", {.unit = "{cup}", .description = "Cups poured."});
+constexpr double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5};
 const weft::Histogram<> brewing(
-    "tea.brewing.duration", {.unit = "s", .description = "How long tea brews."});
+    "tea.brewing.duration",
+    {.unit = "s", .description = "How long tea brews.", .boundaries = seconds});
 const auto oolong_cups = cups.bind({{"tea.kind", "oolong"}}); // The cheapest way.
 const weft::ObservableGauge<> water(
     "tea.water.temperature", {.unit = "Cel", .description = "Of the water."},

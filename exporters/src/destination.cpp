@@ -288,6 +288,13 @@ void Destination::drop_the_rest(std::uint64_t records_before) {
     }
     waiting_.clear();
     waiting_bytes_ = 0;
+    if (spool_) {
+        const auto lost = spool_->records_in_memory();
+        account_.change([lost](Account::Counts& counts) {
+            counts.spooled -= lost;
+            counts.drop(lost, DropReason::spool_full);
+        });
+    }
     spool_.reset(); // Forces to disk what is not yet.
 }
 

@@ -1,5 +1,6 @@
 #include "export_response.hpp"
 
+#include "ascii.hpp"
 #include "export_json.hpp"
 
 #include <weft/runtime/diagnostics.hpp>
@@ -16,7 +17,7 @@ constexpr std::size_t message_bytes_max = 512;
 
 enum class MediaType : std::uint8_t { absent, protobuf, json, html, text, other };
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+using weft::detail::lower;
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_prefix) noexcept {
     return text.size() >= lower_prefix.size() &&

@@ -1,3 +1,5 @@
+#include "ascii.hpp"
+
 #include <weft/exporters/header_list.hpp>
 #include <weft/runtime/diagnostics.hpp>
 
@@ -6,49 +8,16 @@
 #include <optional>
 
 namespace weft {
+namespace detail {
 namespace {
-
-constexpr std::size_t text_bytes_max = 16 * 1024;
-constexpr std::size_t fields_max = 64;
-constexpr std::size_t name_bytes_shown = 64;
-
-// Set by the exporter itself, or they would change how the message is framed.
-constexpr std::array<std::string_view, 11> reserved_names{"connection",     "content-encoding",
-                                                          "content-length", "content-type",
-                                                          "expect",         "host",
-                                                          "keep-alive",     "te",
-                                                          "trailer",        "transfer-encoding",
-                                                          "upgrade"};
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_name(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) noexcept {
-        return lower(x) == lower(y);
-    });
-}
-
-std::string_view trim(std::string_view text) noexcept {
-    constexpr std::string_view blanks = " \t";
-    const auto first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos) { return {}; }
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-// RFC 9110, "Tokens".
-bool is_token(std::string_view text) noexcept {
-    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-    return !text.empty() && std::all_of(text.begin(), text.end(), [marks](char c) noexcept {
-        return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-               marks.find(c) != std::string_view::npos;
-    });
-}
 
 int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') { return c - '0'; }
     const char l = lower(c);
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
+
+} // namespace
 
 std::optional<std::string> percent_decode(std::string_view text) {
     std::string out;
@@ -66,6 +35,42 @@ std::optional<std::string> percent_decode(std::string_view text) {
         i += 2;
     }
     return out;
+}
+
+} // namespace detail
+
+namespace {
+
+constexpr std::size_t text_bytes_max = 16 * 1024;
+constexpr std::size_t fields_max = 64;
+constexpr std::size_t name_bytes_shown = 64;
+
+// Set by the exporter itself, or they would change how the message is framed.
+constexpr std::array<std::string_view, 11> reserved_names{"connection",     "content-encoding",
+                                                          "content-length", "content-type",
+                                                          "expect",         "host",
+                                                          "keep-alive",     "te",
+                                                          "trailer",        "transfer-encoding",
+                                                          "upgrade"};
+
+using detail::lower;
+using detail::percent_decode;
+using detail::same_name;
+
+std::string_view trim(std::string_view text) noexcept {
+    constexpr std::string_view blanks = " \t";
+    const auto first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos) { return {}; }
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+// RFC 9110, "Tokens".
+bool is_token(std::string_view text) noexcept {
+    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+    return !text.empty() && std::all_of(text.begin(), text.end(), [marks](char c) noexcept {
+        return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+               marks.find(c) != std::string_view::npos;
+    });
 }
 
 // Only a name that can be one is shown: anything else may be the tail of a value that held a comma.

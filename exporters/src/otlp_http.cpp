@@ -140,7 +140,7 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
         Ptr self, BatchPtr batch, Lane& lane, asio::cancellation_state cancellation, int splits);
     static asio::awaitable<SendOutcome> deliver_whole(
         Ptr self, BatchPtr batch, std::string_view body, Lane& lane,
-        asio::cancellation_state cancellation);
+        asio::cancellation_state cancellation, bool is_part);
     static asio::awaitable<Turn> wait_for_attempt(Ptr self, Delivery& delivery);
     static asio::awaitable<bool> wait_to_retry(Ptr self, Delivery& delivery, Judgement judgement);
     static asio::awaitable<Judgement> attempt(
@@ -157,8 +157,9 @@ struct OtlpHttpSink::State : std::enable_shared_from_this<State> {
     }
     [[nodiscard]] SendOutcome accepted(const Delivery& delivery, const Judgement& judgement);
     [[nodiscard]] SendOutcome dropped(
-        const Batch& batch, DropReason reason, std::string detail,
-        std::string_view remedy = {}) const;
+        const Batch& batch, DropReason reason, std::string detail, std::string_view remedy = {},
+        bool is_kept = false) const;
+    [[nodiscard]] bool is_kept(DropReason reason) const noexcept;
     [[nodiscard]] SendOutcome given_up(const Delivery& delivery, DropReason reason) const;
     [[nodiscard]] static std::string key(std::string_view kind, const Batch& batch);
     [[nodiscard]] std::string prefix(const Batch& batch) const;
@@ -262,12 +263,14 @@ struct OtlpHttpSink::State::Delivery {
     int attempts = 0;
     int status = 0;
     std::string words = {}; // Of the last failure.
+    bool is_part = false;   // Of a batch, which is not sent again for it.
 };
 
 asio::awaitable<SendOutcome> OtlpHttpSink::State::send(Ptr self, BatchPtr batch) {
     const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
     if (is_set(cancellation)) {
-        co_return self->dropped(*batch, DropReason::shutdown, "cancelled");
+        co_return self->dropped(
+            *batch, DropReason::shutdown, "cancelled", {}, self->is_kept(DropReason::shutdown));
     }
     try {
         auto [error, outcome] =
@@ -284,7 +287,8 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
     const Sending counted(self);
     if (batch->records == 0) { co_return SendOutcome(); }
     if (!co_await wait_for_turn(self, cancellation)) {
-        co_return self->dropped(*batch, DropReason::shutdown, "not sent");
+        co_return self->dropped(
+            *batch, DropReason::shutdown, "not sent", {}, self->is_kept(DropReason::shutdown));
     }
 
     const Lease lease(self);
@@ -294,7 +298,7 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver(Ptr self, BatchPtr bat
     if (body.size() > self->options.request_bytes_max) {
         co_return co_await deliver_parts(self, batch, lane, cancellation, 1);
     }
-    co_return co_await deliver_whole(self, batch, body, lane, cancellation);
+    co_return co_await deliver_whole(self, batch, body, lane, cancellation, false);
 }
 
 // A batch that is too large for one request, in several, one after another.
@@ -336,7 +340,7 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_parts(
             } else if (body.size() > cap || body.empty()) {
                 outcome = self->dropped(*part, DropReason::request_too_large, "as JSON");
             } else {
-                outcome = co_await deliver_whole(self, part, body, lane, cancellation);
+                outcome = co_await deliver_whole(self, part, body, lane, cancellation, true);
             }
         } catch (const std::exception&) {
             outcome = self->dropped(*part, DropReason::internal_error, {});
@@ -348,11 +352,12 @@ asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_parts(
 
 asio::awaitable<SendOutcome> OtlpHttpSink::State::deliver_whole(
     Ptr self, BatchPtr batch, std::string_view body, Lane& lane,
-    asio::cancellation_state cancellation) {
+    asio::cancellation_state cancellation, bool is_part) {
     auto& compressor = self->zstd_refused ? lane.fallback : lane.preferred;
     const Encoded encoded = co_await encode_body(self, compressor, body);
     Delivery delivery{batch, lane, body, cancellation, encoded, Backoff(self->options.retry),
                       now()};
+    delivery.is_part = is_part;
     for (;;) { // Bound: RetryPolicy::max_elapsed, not counting what a Retry-After asked for, and
                // any stop.
         const auto turn = co_await wait_for_attempt(self, delivery);
@@ -604,25 +609,35 @@ SendOutcome OtlpHttpSink::State::accepted(const Delivery& delivery, const Judgem
     return outcome;
 }
 
+// `is_kept`: by whoever sends it. Then it is not sent now, and not lost.
 SendOutcome OtlpHttpSink::State::dropped(
-    const Batch& batch, DropReason reason, std::string detail, std::string_view remedy) const {
+    const Batch& batch, DropReason reason, std::string detail, std::string_view remedy,
+    bool is_kept) const {
     SendOutcome outcome;
     outcome.dropped = batch.records;
     outcome.reason = batch.records != 0 ? reason : DropReason::none;
     outcome.detail = std::move(detail);
-    log.report(DiagnosticLevel::error, key("dropped", batch), [&] {
-        return prefix(batch) + std::to_string(batch.records) + " records dropped, " +
+    const auto level = is_kept ? DiagnosticLevel::warning : DiagnosticLevel::error;
+    log.report(level, key(is_kept ? "kept" : "dropped", batch), [&] {
+        return prefix(batch) + std::to_string(batch.records) +
+               (is_kept ? " records not sent, but kept, " : " records dropped, ") +
                std::string(name(reason)) +
                (outcome.detail.empty() ? "" : " (" + outcome.detail + ")") + std::string(remedy);
     });
     return outcome;
 }
 
+bool OtlpHttpSink::State::is_kept(DropReason reason) const noexcept {
+    return (options.unsent != Unsent::lost && reason == DropReason::shutdown) ||
+           (options.unsent == Unsent::kept && reason == DropReason::retry_exhausted);
+}
+
 SendOutcome OtlpHttpSink::State::given_up(const Delivery& delivery, DropReason reason) const {
     const auto remedy = reason == DropReason::rejected_by_status
                             ? detail::remedy_for(delivery.status, delivery.batch->signal)
                             : std::string();
-    auto outcome = dropped(*delivery.batch, reason, delivery.words, remedy);
+    auto outcome = dropped(
+        *delivery.batch, reason, delivery.words, remedy, is_kept(reason) && !delivery.is_part);
     outcome.attempts = delivery.attempts;
     outcome.status = delivery.status;
     return outcome;

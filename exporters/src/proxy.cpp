@@ -1,5 +1,7 @@
+#include "ascii.hpp"
 #include "base64.hpp"
 
+#include <weft/exporters/header_list.hpp>
 #include <weft/exporters/proxy.hpp>
 #include <weft/runtime/ids.hpp>
 
@@ -16,31 +18,8 @@ namespace {
 namespace ip = boost::asio::ip;
 using boost::system::error_code;
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_name(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) noexcept {
-        return lower(x) == lower(y);
-    });
-}
-
-std::optional<std::string> percent_decode(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        std::uint8_t byte = 0;
-        constexpr bool any_case = true;
-        if (i + 2 >= text.size() || !detail::read_hex(text.substr(i + 1, 2), &byte, 1, any_case)) {
-            return std::nullopt;
-        }
-        out += static_cast<char>(byte);
-        i += 2;
-    }
-    return out;
-}
+using detail::percent_decode;
+using detail::same_name;
 
 // The value of Proxy-Authorization for "user:password" or "user".
 std::optional<std::string> authorization(std::string_view credentials) {

@@ -116,6 +116,8 @@ void Spool::acknowledge(std::uint64_t id, TimePoint now) {
     } catch (const std::bad_alloc&) {} // It is settled; the files follow with the next one.
 }
 
+bool Spool::holds(std::uint64_t id) const noexcept { return state_->holds(id); }
+
 void Spool::put_back_all() { state_->put_back_all(); }
 
 std::optional<Spool::TimePoint> Spool::sync_due() const noexcept { return state_->due; }

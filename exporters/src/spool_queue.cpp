@@ -81,6 +81,14 @@ void SpoolQueue::put_back(Entry entry) noexcept {
     } catch (const std::bad_alloc&) {}
 }
 
+std::uint64_t SpoolQueue::records_in_memory() const noexcept {
+    std::uint64_t records = 0;
+    for (const auto& entry : put_back_) {
+        if (!spool_->holds(entry.id)) { records += entry.batch->records; }
+    }
+    return records;
+}
+
 void SpoolQueue::acknowledge(std::uint64_t id, TimePoint now) { spool_->acknowledge(id, now); }
 
 std::uint64_t SpoolQueue::resolved_until(std::uint64_t consumed) const noexcept {

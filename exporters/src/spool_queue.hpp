@@ -42,6 +42,9 @@ public:
     /// It needs no sending any more. Its records are accounted for by the caller.
     void acknowledge(std::uint64_t id, TimePoint now);
 
+    /// Records of those put back that are in memory alone: their copies on disk have made room for others.
+    [[nodiscard]] std::uint64_t records_in_memory() const noexcept;
+
     [[nodiscard]] bool empty() const noexcept { return put_back_.empty() && waiting() == 0; }
     /// The number of the oldest that waits, and of the next that is appended.
     [[nodiscard]] std::uint64_t front_number() const noexcept {

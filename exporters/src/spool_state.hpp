@@ -19,6 +19,7 @@
 
 #include <weft/exporters/spool.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 
@@ -38,6 +39,11 @@ struct Spool::State {
     void acknowledge(std::uint64_t id, TimePoint now);
     void put_back_all();
     void sync();
+    [[nodiscard]] bool holds(std::uint64_t id) const noexcept {
+        return std::any_of(handed.begin(), handed.end(), [id](const Handed& one) {
+            return one.id == id && one.is_on_disk && one.is != Handed::Is::settled;
+        });
+    }
 
     /// Whether this is the process that opened it. A forked child is not.
     [[nodiscard]] bool is_owner() const noexcept;

@@ -60,15 +60,17 @@ int duplicate_epoll_descriptor(asio::io_context& context) {
 }
 
 // Only the thread of Asio's resolver can hold it up: getaddrinfo cannot be interrupted, and ~io_context joins that thread.
-void destroy(std::unique_ptr<asio::io_context> context) {
+// `state` is what the context's executors ask for turns.
+void destroy(std::unique_ptr<asio::io_context> context, std::shared_ptr<void> state) {
     using Resolver = asio::detail::resolver_service<asio::ip::tcp>;
     if (!asio::has_service<Resolver>(*context)) { return; }
     std::promise<void> gone;
     auto is_gone = gone.get_future();
-    std::thread thread([context = std::move(context), gone = std::move(gone)]() mutable {
-        context.reset();
-        gone.set_value();
-    });
+    std::thread thread(
+        [state = std::move(state), context = std::move(context), gone = std::move(gone)]() mutable {
+            context.reset();
+            gone.set_value();
+        });
     if (is_gone.wait_for(patience) == std::future_status::ready) {
         thread.join();
     } else {
@@ -118,7 +120,7 @@ struct GuestLoop::State : std::enable_shared_from_this<State> {
 
     // Set by the one thread of a forked child, read by handlers in it. relaxed: there is one thread.
     std::atomic<bool> abandoned{false};
-    // The host may be used: see G4. Set once, by the thread that makes the guest or the one that tells the host of a fork;
+    // The host may be used: see G4, and cleared at the end of the GuestLoop. Set once, by the thread that makes the guest or the one that tells the host of a fork;
     // relaxed: whoever does not see it yet is followed by the turn that goes with it.
     std::atomic<bool> has_host{false};
     // A turn is in the host's queue: set by whoever asks for one, cleared by the turn. What it is to find is in the guest's
@@ -267,7 +269,9 @@ struct GuestLoop::State : std::enable_shared_from_this<State> {
             descriptor.reset();
         }
         timer.reset();
-        destroy(std::move(guest));
+        has_host.store(
+            false, std::memory_order_relaxed); // See there. The host may be gone before the guest.
+        destroy(std::move(guest), shared_from_this());
     }
 };
 
@@ -317,7 +321,7 @@ private:
     }
 
     Inner inner_;
-    State* state_; // Outlives the guest, and so whatever may run on it.
+    State* state_; // Outlives the guest, and so whatever may run on it: see destroy().
 };
 
 } // namespace

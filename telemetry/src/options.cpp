@@ -19,6 +19,7 @@ namespace {
 
 using detail::day_ms;
 using detail::EnvironmentReader;
+using detail::percent_decode;
 using detail::trim;
 using Milliseconds = std::chrono::milliseconds;
 
@@ -29,24 +30,6 @@ constexpr std::int64_t queue_bytes_per_record = 1024;
 constexpr std::int64_t queue_bytes_min = 64 << 10;
 constexpr std::int64_t queue_bytes_max = 256 << 20;
 constexpr std::int64_t records_max = 1 << 20;
-
-// Percent-decodes a resource attribute's key or value. Null on a bad sequence.
-std::optional<std::string> percent_decode(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        std::uint8_t byte = 0;
-        if (i + 2 >= text.size() || !detail::read_hex(text.substr(i + 1, 2), &byte, 1, true)) {
-            return std::nullopt;
-        }
-        out += static_cast<char>(byte);
-        i += 2;
-    }
-    return out;
-}
 
 // Source: Resource SDK, "Specifying resource information via an environment variable": any error discards all of it.
 void read_resource(EnvironmentReader& env, Options& options) {

@@ -18,9 +18,13 @@ namespace weft::detail {
 namespace {
 
 std::shared_ptr<Sink> make_otlp_sink(
-    const PipelineSetup& setup, const OtlpOptions& otlp, Signal signal, std::string_view field) {
+    const PipelineSetup& setup, const OtlpOptions& otlp, bool has_spool, Signal signal,
+    std::string_view field) {
     auto made = signal_sink(otlp, signal, field);
     made.options.piece_bytes = setup.piece_bytes();
+    made.options.unsent = has_spool                             ? Unsent::kept
+                          : setup.options.durable_rings.enabled ? Unsent::kept_at_stop
+                                                                : Unsent::lost;
     auto sink = OtlpHttpSink::create(setup.executor, std::move(made.options), diagnostics());
     if (!sink) {
         throw std::invalid_argument(
@@ -33,7 +37,8 @@ std::shared_ptr<Sink> make_sink(
     const PipelineSetup& setup, const DestinationOptions& to, Signal signal) {
     if (const auto* otlp = std::get_if<OtlpOptions>(&to.to)) {
         return make_otlp_sink(
-            setup, *otlp, signal, fmt::format("Options::destinations \"{}\"", to.name));
+            setup, *otlp, to.spool.has_value(), signal,
+            fmt::format("Options::destinations \"{}\"", to.name));
     }
     if (const auto* file = std::get_if<OtlpFileOptions>(&to.to)) {
         auto sink = make_otlp_file_sink(setup.executor, *file, signal, diagnostics());
@@ -56,7 +61,8 @@ DestinationSetup make_first(const PipelineSetup& setup, Signal signal) {
         return made;
     }
     made.name = "otlp";
-    made.sink = make_otlp_sink(setup, options.otlp, signal, "Options::otlp");
+    made.sink = make_otlp_sink(
+        setup, options.otlp, options.otlp.spool.has_value(), signal, "Options::otlp");
     if (options.otlp.spool) {
         made.spool = open_spool(*options.otlp.spool, made.name, signal, diagnostics());
     }

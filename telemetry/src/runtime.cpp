@@ -220,7 +220,7 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     }
 
     void start_pipelines(Exports& to, const Resource& resource, bool in_child) {
-        if (meters != nullptr) { to.self = detail::make_self_metrics(options, meters); }
+        if (meters != nullptr && !to.self) { to.self = detail::make_self_metrics(options, meters); }
         std::function<void()> house = &housekeeping; // For the first: it is done once.
         const auto setup = [&](Signal signal) {
             return detail::PipelineSetup{
@@ -232,7 +232,9 @@ struct Runtime::State : std::enable_shared_from_this<State> {
                 .housekeeping = house,
                 .settled = settled_of(to, signal)};
         };
-        if (metric_ring != nullptr) {
+        if (metric_ring != nullptr && to.pipeline(Signal::metrics)) {
+            house = nullptr; // Of a start that failed behind it: it runs.
+        } else if (metric_ring != nullptr) {
             to.pipeline(Signal::metrics) = std::make_shared<detail::MetricsPipeline>(
                 setup(Signal::metrics), metric_ring,
                 to.self->measured(metric_source(reader_options())));
@@ -354,12 +356,11 @@ struct Runtime::State : std::enable_shared_from_this<State> {
     }
 
     [[nodiscard]] Ledger ledger(Signal signal) {
-        {
-            const std::lock_guard lock(detail::lifecycle_mutex());
-            if (is_started()) {
-                const auto& pipeline = exports->pipeline(signal);
-                return pipeline ? pipeline->ledger() : Ledger{};
-            }
+        // Held to the end: a start in a forked child makes the queue another one.
+        const std::lock_guard lock(detail::lifecycle_mutex());
+        if (is_started()) {
+            const auto& pipeline = exports->pipeline(signal);
+            return pipeline ? pipeline->ledger() : Ledger{};
         }
         Ledger ledger;
         if (provider == nullptr || signal != Signal::traces) { return ledger; }

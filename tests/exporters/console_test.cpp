@@ -2,7 +2,6 @@
 
 #include <weft/exporters/console.hpp>
 
-#include <boost/asio/detached.hpp>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -211,7 +210,9 @@ TEST_F(Console, WaitsForASlowReaderWithoutHoldingUpTheLoop) {
                     EXPECT_EQ(outcome.exported, 1u);
                 }
             },
-            asio::detached);
+            [](const std::exception_ptr& error) {
+                if (error) { std::rethrow_exception(error); }
+            });
         asio::steady_timer pause(io, 100ms);
         co_await pause.async_wait(asio::use_awaitable);
         EXPECT_GT(sent, 50u);
@@ -234,19 +235,10 @@ TEST_F(Console, WithoutAReaderEndsNeitherTheProgramNorWaitsAtAStop) {
     StandardError gone;
     gone.close_reader();
     const auto to = sink();
-    SendOutcome outcome;
-    run(io, [&]() -> asio::awaitable<void> {
-        bool done = false;
-        asio::co_spawn(
-            io, to->send(batch_of(span_request("one"))),
-            [&](const std::exception_ptr&, SendOutcome got) {
-                outcome = got;
-                done = true;
-            });
-        EXPECT_TRUE(co_await eventually([&] { return !logged.empty(); }));
-        co_await to->stop(std::chrono::steady_clock::now());
-        EXPECT_TRUE(co_await eventually([&] { return done; }));
-    });
+    const auto outcome =
+        send_while(*to, batch_of(span_request("one")), [&]() -> asio::awaitable<void> {
+            co_await to->stop(std::chrono::steady_clock::now());
+        });
     EXPECT_EQ(outcome.dropped, 1u);
     EXPECT_EQ(outcome.reason, DropReason::shutdown);
     EXPECT_THAT(logged.front(), HasSubstr("standard error: Broken pipe"));

@@ -1,6 +1,7 @@
 #include "drain_fixture.hpp"
 
 #include <weft/exporters/destination.hpp>
+#include <weft/runtime/ring_file.hpp>
 #include <weft/testing/random.hpp>
 
 #include <sys/resource.h>
@@ -254,6 +255,58 @@ TEST_F(SpooledTest, CountsWhatTheSpoolMadeRoomWith) {
     ledger = drain->ledger();
     EXPECT_EQ(ledger.exported + dropped(ledger, DropReason::spool_full), 2000u);
     EXPECT_EQ(numbers_in(server.requests()).back(), 1999u);
+}
+
+// What a full spool refuses at the end stays in a durable ring; both are "spooled", and neither hides the other.
+TEST_F(SpooledTest, BesideADurableRingAFullOneLeavesTheRestToIt) {
+    spool.bytes_max = 1u << 20;
+    make_queue(8u << 20, 1);
+    queue->make_durable(std::make_unique<RingFile>(
+        RingFile::Setup{.directory = folder / "rings", .ring_bytes = 8u << 20, .service = "test"}));
+    queue->divert_to_file();
+    server.set_default(answer(503));
+    begin(1h);
+    push_spans(1200, 1500);
+    run(io, [&]() -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await eventually([&] {
+            const auto ledger = drain->ledger();
+            return ledger.spooled > 0 && ledger.in_flight == 0 && ledger.queued > 0;
+        }));
+        const auto report = co_await shutdown(100ms);
+        EXPECT_EQ(report.dropped, 0u);
+        EXPECT_EQ(report.spooled, 1200u);
+        EXPECT_TRUE(co_await eventually([&] { return drain_ended; }));
+    });
+    const auto ledger = drain->ledger();
+    EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
+    EXPECT_EQ(ledger.spooled, 1200u) << ledger.to_json();
+}
+
+// A batch that was being sent when the spool made room with its copy has none on disk any more.
+TEST_F(SpooledTest, CallsNothingSpooledThatOnlyMemoryHas) {
+    spool.bytes_max = 1u << 20;
+    spool.when_full = WhenFull::drop_oldest;
+    make_queue(8u << 20, 1);
+    server.set_default(silence());
+    begin(1h);
+    push_spans(2000, 1500);
+    run(io, [&]() -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await eventually([&] {
+            return drain->ledger().queued == 0 &&
+                   dropped(drain->ledger(), DropReason::spool_full) > 0;
+        }));
+        (void)co_await shutdown(50ms);
+        EXPECT_TRUE(co_await eventually([&] { return drain_ended; }));
+    });
+    const auto ledger = drain->ledger();
+    EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
+    TearDown();
+    drain.reset(); // Gives up the spool, whose folder another may look at now.
+    SpoolOptions options = spool;
+    options.directory = folder / "spool";
+    auto left = Spool::open(options, log);
+    ASSERT_TRUE(left);
+    EXPECT_EQ((*left)->counts().resumed.records, ledger.spooled);
 }
 
 TEST_F(SpooledTest, OnADiskThatFailsGoesOnFromMemory) {

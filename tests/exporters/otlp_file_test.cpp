@@ -209,19 +209,11 @@ TEST_F(OtlpFile, OfSeveralWritersKeepsEveryLineApart) {
 
 TEST_F(OtlpFile, InAFolderThatIsMissingIsReportedAndTriedAgain) {
     const auto to = sink({.path = folder / "later" / "t.jsonl", .retry_interval = 10ms});
-    SendOutcome outcome;
-    run(io, [&]() -> asio::awaitable<void> {
-        bool done = false;
-        asio::co_spawn(
-            io, to->send(batch_of(span_request("one"))),
-            [&](const std::exception_ptr&, SendOutcome got) {
-                outcome = got;
-                done = true;
-            });
-        EXPECT_TRUE(co_await eventually([&] { return !logged.empty(); }));
-        std::filesystem::create_directory(folder / "later");
-        EXPECT_TRUE(co_await eventually([&] { return done; }));
-    });
+    const auto outcome =
+        send_while(*to, batch_of(span_request("one")), [&]() -> asio::awaitable<void> {
+            std::filesystem::create_directory(folder / "later");
+            co_return;
+        });
     EXPECT_EQ(outcome.exported, 1u);
     EXPECT_THAT(logged.front(), HasSubstr("later/t.jsonl: No such file or directory"));
 }
@@ -248,19 +240,10 @@ TEST_F(OtlpFile, ThatCannotBeWrittenLosesABatchWhenItsTimeIsOver) {
 
 TEST_F(OtlpFile, ThatCannotBeWrittenDoesNotHoldUpAStop) {
     const auto to = sink({.path = folder / "no" / "t.jsonl", .retry_interval = 1h});
-    SendOutcome outcome;
-    run(io, [&]() -> asio::awaitable<void> {
-        bool done = false;
-        asio::co_spawn(
-            io, to->send(batch_of(span_request("one"))),
-            [&](const std::exception_ptr&, SendOutcome got) {
-                outcome = got;
-                done = true;
-            });
-        EXPECT_TRUE(co_await eventually([&] { return !logged.empty(); }));
-        co_await to->stop(std::chrono::steady_clock::now());
-        EXPECT_TRUE(co_await eventually([&] { return done; }));
-    });
+    const auto outcome =
+        send_while(*to, batch_of(span_request("one")), [&]() -> asio::awaitable<void> {
+            co_await to->stop(std::chrono::steady_clock::now());
+        });
     EXPECT_EQ(outcome.dropped, 1u);
     EXPECT_EQ(outcome.reason, DropReason::shutdown);
 }

@@ -229,6 +229,25 @@ TEST_F(TunnelTest, SurvivesWhateverAProxyAnswers) {
     EXPECT_TRUE(to.bodies().empty());
 }
 
+// A proxy that stays connected after an answer that makes no tunnel must not be given what was meant for TLS.
+TEST_F(TunnelTest, TellsNothingInTheClearToAProxyThatMadeNone) {
+    for (const std::string answer :
+         {"rubbish\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nearly bytes",
+          "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"}) {
+        auto given = through();
+        given.headers = {{"api-key", "hush"}};
+        given.retry = {
+            .initial_backoff = 1ms, .multiplier = 1, .max_backoff = 1ms, .max_elapsed = 100ms};
+        use(given);
+        proxy.answer_and_listen(answer);
+        const auto outcome = send();
+        EXPECT_GE(outcome.attempts, 2) << "the second one is what might have used the connection";
+        EXPECT_EQ(outcome.exported, 0u);
+        EXPECT_EQ(proxy.heard(), "") << answer;
+    }
+    EXPECT_TRUE(to.bodies().empty());
+}
+
 TEST_F(TunnelTest, SkipsInterimAnswersButNotForEver) {
     use(through());
     std::string many;

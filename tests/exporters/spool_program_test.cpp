@@ -121,7 +121,9 @@ TEST_F(WeftSpool, NamesMistakesInItsArguments) {
     EXPECT_THAT(mistake({"delete"}), HasSubstr("unknown command 'delete'"));
     EXPECT_THAT(mistake({"inspect"}), HasSubstr("no directory given"));
     EXPECT_THAT(mistake({"replay", "x"}), HasSubstr("--to takes its URL"));
-    EXPECT_THAT(mistake({"replay", "x", "--to", "nowhere"}), HasSubstr("not an absolute http URL"));
+    EXPECT_THAT(
+        mistake({"replay", "x", "--to", "nowhere"}),
+        HasSubstr("--to is 'nowhere': not an absolute http or https URL"));
     EXPECT_THAT(
         mistake({"replay", "x", "--to=http://a", "--give-up-after", "-1"}),
         HasSubstr("0 to 604800"));

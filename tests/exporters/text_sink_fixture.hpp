@@ -16,6 +16,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -64,6 +65,25 @@ protected:
     SendOutcome send(Sink& sink, std::shared_ptr<const Batch> batch) {
         SendOutcome outcome;
         run(io, [&]() -> asio::awaitable<void> { outcome = co_await sink.send(batch); });
+        return outcome;
+    }
+    /// What becomes of a batch that cannot be sent, told in the log first, while `meanwhile` happens.
+    SendOutcome send_while(
+        Sink& sink, std::shared_ptr<const Batch> batch,
+        const std::function<asio::awaitable<void>()>& meanwhile) {
+        SendOutcome outcome;
+        run(io, [&]() -> asio::awaitable<void> {
+            bool done = false;
+            asio::co_spawn(
+                io, sink.send(batch), [&](const std::exception_ptr& error, SendOutcome got) {
+                    if (error) { std::rethrow_exception(error); }
+                    outcome = got;
+                    done = true;
+                });
+            EXPECT_TRUE(co_await eventually([&] { return !logged.empty(); }));
+            co_await meanwhile();
+            EXPECT_TRUE(co_await eventually([&] { return done; }));
+        });
         return outcome;
     }
     static std::vector<std::string> lines_of(const std::string& path) {

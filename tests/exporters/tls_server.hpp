@@ -211,8 +211,15 @@ public:
     };
     [[nodiscard]] std::uint16_t port() const { return impl_->acceptor.local_endpoint().port(); }
     [[nodiscard]] const std::vector<Asked>& asked() const { return impl_->asked; }
-    /// Instead of making a tunnel.
+    /// Instead of making a tunnel; then hangs up.
     void answer_with(std::string bytes) { impl_->refusal = std::move(bytes); }
+    /// As above, but stays and listens to what comes: see heard().
+    void answer_and_listen(std::string bytes) {
+        answer_with(std::move(bytes));
+        impl_->listens = true;
+    }
+    /// All that came after such answers.
+    [[nodiscard]] const std::string& heard() const { return impl_->heard; }
 
 private:
     using Socket = std::shared_ptr<tcp::socket>;
@@ -223,6 +230,8 @@ private:
         tcp::acceptor acceptor;
         const std::uint16_t to_port;
         std::string refusal;
+        bool listens = false;
+        std::string heard;
         std::vector<Socket> sockets;
         std::vector<Asked> asked;
     };
@@ -260,6 +269,7 @@ private:
         if (error || !impl->refusal.empty()) {
             const std::string answer = impl->refusal;
             co_await boost::asio::async_write(*client, boost::asio::buffer(answer), tuple());
+            if (impl->listens) { co_await listen(impl, *client); }
             client->shutdown(tcp::socket::shutdown_both, ignored);
             client->close(ignored);
             co_return;
@@ -271,6 +281,17 @@ private:
         co_await boost::asio::async_write(*client, boost::asio::buffer(done), tuple());
         boost::asio::co_spawn(impl->executor, pump(client, server), &TunnelProxy::finished);
         co_await pump(server, client);
+    }
+
+    // Lifetime: the caller awaits at once.
+    static boost::asio::awaitable<void> listen(ImplPtr impl, tcp::socket& client) {
+        std::array<char, 16384> bytes;
+        for (;;) { // Until the client hangs up.
+            const auto [error, size] =
+                co_await client.async_read_some(boost::asio::buffer(bytes), tuple());
+            if (error) { co_return; }
+            impl->heard.append(bytes.data(), size);
+        }
     }
 
     static boost::asio::awaitable<void> pump(Socket from, Socket to) {

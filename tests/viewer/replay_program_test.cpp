@@ -87,6 +87,12 @@ TEST_F(WeftReplay, FailsWhenNobodyTakesTheLines) {
     EXPECT_THAT(program.out(), HasSubstr(R"("dropped": {"retry_exhausted": 1})"));
 }
 
+TEST_F(WeftReplay, TakesAFolderForAMistake) {
+    ChildProgram program({WEFT_PROGRAM, "replay", "/", "--to", "http://127.0.0.1:1"});
+    EXPECT_EQ(program.wait(), 1);
+    EXPECT_THAT(program.err(), HasSubstr("cannot read /: it is a folder"));
+}
+
 TEST_F(WeftReplay, SaysWhatIsWrongWithItsArguments) {
     const auto fails = [&](std::vector<std::string> arguments, const char* why) {
         arguments.insert(arguments.begin(), {WEFT_PROGRAM, "replay"});
@@ -96,7 +102,9 @@ TEST_F(WeftReplay, SaysWhatIsWrongWithItsArguments) {
     };
     fails({path}, "--to is missing");
     fails({"--to", "http://localhost:4318"}, "no file given");
-    fails({path, "--to", "localhost"}, "must be an absolute http URL");
+    fails({path, "--to", "localhost"}, "is 'localhost' and must be an absolute http or https URL");
+    fails({path, "--to", "http://me:hush@x"}, "is 'http://***@x' and must be");
+    fails({path, "--to=http://x", "--headers", "hush"}, "--headers must be a list");
     fails({path, "--to=http://x", "--retry=soon"}, "must be a number from 0 to 604800");
     ChildProgram missing({WEFT_PROGRAM, "replay", path + ".no", "--to", "http://127.0.0.1:1"});
     EXPECT_EQ(missing.wait(), 1);

@@ -1,5 +1,7 @@
 #include "collector.hpp"
 
+#include "signal_sink.hpp"
+
 #include <weft/exporters/header_list.hpp>
 #include <weft/exporters/url.hpp>
 #include <weft/otlp/collector/logs/v1/logs_service.pb.h>
@@ -14,6 +16,8 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <stdexcept>
+#include <utility>
 
 namespace weft::cli {
 namespace {
@@ -113,6 +117,16 @@ Collector Collector::from_environment() {
         options_from_env([](const char* name) { return std::getenv(name); }, collector.problems);
     collector.otlp = std::move(options.otlp);
     return collector;
+}
+
+OtlpHttpOptions sink_to(const std::string& url, Signal signal) {
+    auto otlp = Collector::from_environment().otlp;
+    otlp.endpoint = url;
+    otlp.traces_endpoint.clear();
+    otlp.metrics_endpoint.clear();
+    auto made = detail::signal_sink(otlp, signal);
+    if (!made.problem.empty()) { throw std::runtime_error(made.problem); }
+    return std::move(made.options);
 }
 
 std::vector<Option> Collector::options() {

@@ -4,6 +4,7 @@
 #include "options.hpp"
 
 #include <weft/exporters/batch.hpp>
+#include <weft/exporters/otlp_http.hpp>
 #include <weft/runtime/signal.hpp>
 #include <weft/telemetry/options.hpp>
 
@@ -30,6 +31,10 @@ struct Collector {
 /// A request with this many spans, metric points or log records, of service "weft-<command>", all of now.
 [[nodiscard]] std::shared_ptr<const Batch> make_sample(
     Signal signal, std::size_t records, std::string_view command);
+
+/// What sends to this base URL as the OTEL_EXPORTER_OTLP_* variables say: their headers, certificates and proxies. The URL
+/// is known to be one.
+[[nodiscard]] OtlpHttpOptions sink_to(const std::string& url, Signal signal);
 
 /// As a JSON string, in quotes.
 [[nodiscard]] std::string json_text(std::string_view text);

@@ -2,6 +2,7 @@
 // what is wrong and how to mend it. One thread; the same sink sends as in a program.
 #include "collector.hpp"
 #include "commands.hpp"
+#include "environment.hpp"
 #include "options.hpp"
 #include "signal_sink.hpp"
 
@@ -141,16 +142,29 @@ private:
         settings();
         const auto traces = detail::signal_sink(collector_.otlp, Signal::traces);
         if (!traces.problem.empty()) {
-            fail("endpoint", 0, traces.problem, "give --endpoint http://HOST:PORT");
+            fail(
+                "endpoint", 0, traces.problem,
+                "give --endpoint http://HOST:PORT, or correct the setting that is named");
             co_return skip_from(0);
         }
-        const Url& url = traces.options.url;
-        const auto addresses = co_await resolve(url);
+        const auto first = first_hop(traces.options);
+        const auto addresses = co_await resolve(first);
         if (addresses.empty()) { co_return skip_from(1); }
-        if (!co_await connect(url, addresses)) { co_return skip_from(2); }
+        if (!co_await connect(first, addresses)) { co_return skip_from(2); }
         for (const auto signal : {Signal::traces, Signal::metrics, Signal::logs}) {
             co_await send(signal);
         }
+    }
+
+    // Whom the exporter connects to.
+    struct Hop {
+        std::string host;
+        std::uint16_t port = 0;
+        bool is_proxy = false;
+    };
+    static Hop first_hop(const OtlpHttpOptions& options) {
+        if (options.proxy) { return {options.proxy->host, options.proxy->port, true}; }
+        return {options.url.host, options.url.port, false};
     }
 
     void settings() {
@@ -162,7 +176,7 @@ private:
         fail("settings", 0, all, "correct the variable; until then it counts as unset");
     }
 
-    asio::awaitable<std::vector<tcp::endpoint>> resolve(Url url) {
+    asio::awaitable<std::vector<tcp::endpoint>> resolve(Hop hop) {
         const auto begun = Clock::now();
         tcp::resolver resolver(context_);
         asio::steady_timer limit(context_, limit_);
@@ -178,7 +192,7 @@ private:
         // cancel() does not interrupt a look-up, it only forgets it.
         const auto state = std::make_shared<bool>(true);
         resolver.async_resolve(
-            url.host, std::to_string(url.port),
+            hop.host, std::to_string(hop.port),
             [&, weak = std::weak_ptr<bool>(state)](
                 const boost::system::error_code& error,
                 const tcp::resolver::results_type& results) {
@@ -195,26 +209,32 @@ private:
         limit.cancel();
         if (look_up_hangs_) {
             fail(
-                "resolve", ms_since(begun), fmt::format("no answer for {}", url.host),
+                "resolve", ms_since(begun), fmt::format("no answer for {}", hop.host),
                 "the name server does not answer: check /etc/resolv.conf and the network, or give "
                 "an address");
             co_return std::vector<tcp::endpoint>();
         }
         if (failure || found.empty()) {
             fail(
-                "resolve", ms_since(begun), fmt::format("{}: {}", url.host, failure.message()),
-                "correct the host name in the endpoint, or add it to the name server");
+                "resolve", ms_since(begun),
+                fmt::format(
+                    "{}{}: {}", hop.is_proxy ? "the proxy " : "", hop.host, failure.message()),
+                hop.is_proxy
+                    ? "correct HTTP_PROXY or HTTPS_PROXY, or name the collector in NO_PROXY"
+                    : "correct the host name in the endpoint, or add it to the name server");
             co_return std::vector<tcp::endpoint>();
         }
         std::string list;
         for (const auto& endpoint : found) {
             list += (list.empty() ? "" : ", ") + endpoint.address().to_string();
         }
-        pass("resolve", ms_since(begun), fmt::format("{} is {}", url.host, list));
+        pass(
+            "resolve", ms_since(begun),
+            fmt::format("{}{} is {}", hop.is_proxy ? "the proxy " : "", hop.host, list));
         co_return found;
     }
 
-    asio::awaitable<bool> connect(Url url, std::vector<tcp::endpoint> addresses) {
+    asio::awaitable<bool> connect(Hop hop, std::vector<tcp::endpoint> addresses) {
         std::string failures;
         bool timed_out = false;
         for (const auto& address : addresses) {
@@ -244,8 +264,8 @@ private:
             "connect", took_, failures,
             timed_out ? std::string("a firewall drops it, or the machine is off: check the address")
                       : fmt::format(
-                            "nothing listens on port {}: start the collector, or correct the port",
-                            url.port));
+                            "nothing listens on port {}: start the {}, or correct the port",
+                            hop.port, hop.is_proxy ? "proxy" : "collector"));
         co_return false;
     }
 
@@ -351,7 +371,8 @@ private:
     }
 
     [[nodiscard]] std::string text(bool good) const {
-        auto out = fmt::format("weft doctor: {}\n", printable_url(collector_.otlp.endpoint));
+        auto out =
+            fmt::format("weft doctor: {}\n", detail::printable_url(collector_.otlp.endpoint));
         for (const auto& step : steps_) {
             if (step.state == Step::State::skipped) {
                 out += fmt::format("  {:<7}  {}\n", name_of(step.state), step.name);
@@ -370,7 +391,7 @@ private:
     [[nodiscard]] std::string json(bool good) const {
         auto out = fmt::format(
             "{{\"endpoint\": {}, \"ok\": {}, \"steps\": [",
-            json_text(printable_url(collector_.otlp.endpoint)), good);
+            json_text(detail::printable_url(collector_.otlp.endpoint)), good);
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             const auto& step = steps_[i];
             out += fmt::format(
@@ -379,12 +400,6 @@ private:
                 json_text(step.says), json_text(step.remedy));
         }
         return out + "]}\n";
-    }
-
-    // Never with the query, which may hold a key.
-    static std::string printable_url(std::string_view text) {
-        const auto url = parse_url(text);
-        return url ? url->text_for_messages() : std::string(text.substr(0, text.find('?')));
     }
 
     const Collector collector_;
@@ -405,11 +420,7 @@ int doctor(std::span<const char* const> arguments) {
     auto all = collector.options();
     all.push_back(
         {"--timeout", "SECONDS", "longest that one step may take (default 5)",
-         [&](std::string_view text) {
-             const auto value = number(text, 1, 600);
-             seconds = value.value_or(seconds);
-             return value.has_value();
-         },
+         [&](std::string_view text) { return take_number(seconds, text, 1, 600); },
          "a number from 1 to 600"});
     const auto status = parse(
         {.command = "doctor",

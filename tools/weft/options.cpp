@@ -1,5 +1,7 @@
 #include "options.hpp"
 
+#include "environment.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,8 +61,9 @@ std::optional<int> parse(const Usage& usage, std::span<const char* const> argume
             return mistake(usage, fmt::format("{} needs a value: {}", name, option->allowed));
         }
         if (!option->take(value)) {
-            const auto shown =
-                option->is_secret ? std::string() : fmt::format("is '{}' and ", value);
+            const auto shown = option->is_secret
+                                   ? std::string()
+                                   : fmt::format("is '{}' and ", detail::printable_url(value));
             return mistake(usage, fmt::format("{} {}must be {}", name, shown, option->allowed));
         }
     }

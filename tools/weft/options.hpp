@@ -21,7 +21,8 @@ struct Option {
     /// Takes the value, which is empty for a switch. False when it is not one of `allowed`.
     std::function<bool(std::string_view)> take;
     std::string_view allowed = {}; ///< For the error: "a number from 0 to 65535".
-    bool is_secret = false;        ///< The error does not repeat the value.
+    bool is_secret =
+        false; ///< The error does not repeat the value; of any other it hides a URL's password.
 };
 
 /// A command's name, what it is for, and its options.
@@ -39,5 +40,14 @@ struct Usage {
 /// A number within bounds; the whole text or nothing.
 [[nodiscard]] std::optional<std::uint64_t> number(
     std::string_view text, std::uint64_t lowest, std::uint64_t highest);
+
+/// As Option::take wants it: a number within bounds goes to `target`, which anything else leaves as it is.
+template <class Target>
+[[nodiscard]] bool take_number(
+    Target& target, std::string_view text, std::uint64_t lowest, std::uint64_t highest) {
+    const auto value = number(text, lowest, highest);
+    if (value) { target = static_cast<Target>(*value); }
+    return value.has_value();
+}
 
 } // namespace weft::cli

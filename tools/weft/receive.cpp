@@ -204,19 +204,13 @@ private:
 };
 
 std::optional<int> read_options(std::span<const char* const> arguments, ReceiveOptions& options) {
-    const auto store = [](auto& target, std::string_view text, std::uint64_t lowest,
-                          std::uint64_t highest) {
-        const auto value = number(text, lowest, highest);
-        if (value) { target = static_cast<std::remove_reference_t<decltype(target)>>(*value); }
-        return value.has_value();
-    };
     const auto keep = [](std::string& target, std::string_view text) {
         target = text;
         return !text.empty();
     };
     const std::array<Option, 5> all{{
         {"--port", "P", "port to listen on; 0 takes a free one (default 4318)",
-         [&](std::string_view text) { return store(options.port, text, 0, 65535); },
+         [&](std::string_view text) { return take_number(options.port, text, 0, 65535); },
          "a number from 0 to 65535"},
         {"--host", "ADDRESS", "address to listen on (default 127.0.0.1)",
          [&](std::string_view text) { return keep(options.host, text); },
@@ -227,7 +221,9 @@ std::optional<int> read_options(std::span<const char* const> arguments, ReceiveO
          [&](std::string_view text) { return keep(options.json, text); }, "a file name"},
         {"--max-traces", "N",
          "traces to keep; the longest silent are forgotten first (default 100000)",
-         [&](std::string_view text) { return store(options.traces_max, text, 1, 10'000'000); },
+         [&](std::string_view text) {
+             return take_number(options.traces_max, text, 1, 10'000'000);
+         },
          "a number from 1 to 10000000"},
     }};
     return parse(

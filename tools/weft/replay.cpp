@@ -1,5 +1,6 @@
 // weft replay: sends what a file exporter wrote, ours or a Collector's, to a receiver. One line is one request, read, checked
 // and sent in the order of the file, a few at a time.
+#include "collector.hpp"
 #include "commands.hpp"
 #include "options.hpp"
 
@@ -22,6 +23,7 @@
 #include <csignal>
 #include <cstdio>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -46,7 +48,7 @@ struct ReplayOptions {
     std::string to;
     std::vector<HeaderField> headers;
     Compression compression = Compression::gzip;
-    std::chrono::milliseconds retry_for{60'000};
+    std::chrono::seconds retry_for{60};
 };
 
 template <class Request>
@@ -157,8 +159,11 @@ private:
                 continue;
             }
             std::ifstream stream(file);
-            if (!stream) {
-                fmt::print(stderr, "weft replay: cannot read {}\n", file);
+            const bool is_folder = std::filesystem::is_directory(file);
+            if (!stream || is_folder) {
+                fmt::print(
+                    stderr, "weft replay: cannot read {}{}\n", file,
+                    is_folder ? ": it is a folder, give its files" : "");
                 failed_ = true;
                 continue;
             }
@@ -209,9 +214,9 @@ private:
     OtlpHttpSink& sink_for(Signal signal) {
         auto& sink = sinks_[signal];
         if (sink) { return *sink; }
-        OtlpHttpOptions options;
-        options.url = *otlp_endpoint(options_.to, signal);
-        options.headers = options_.headers;
+        auto options = sink_to(options_.to, signal);
+        options.headers.insert(
+            options.headers.end(), options_.headers.begin(), options_.headers.end());
         options.compression = options_.compression;
         options.connections = 1; // In the order of the file.
         options.retry.max_elapsed = options_.retry_for;
@@ -251,10 +256,7 @@ private:
     bool stopped_ = false;
 };
 
-bool is_endpoint(std::string_view text) {
-    const auto url = otlp_endpoint(text, Signal::traces);
-    return url && url->scheme == UrlScheme::http;
-}
+bool is_endpoint(std::string_view text) { return otlp_endpoint(text, Signal::traces).has_value(); }
 
 std::optional<int> read_options(std::span<const char* const> arguments, ReplayOptions& options) {
     // Files stand before the options or between them.
@@ -276,14 +278,14 @@ std::optional<int> read_options(std::span<const char* const> arguments, ReplayOp
              options.to = text;
              return is_endpoint(text);
          },
-         "an absolute http URL such as http://localhost:4318"},
+         "an absolute http or https URL without a user name, such as http://localhost:4318"},
         {"--headers", "LIST", "k=v,k=v to send with each request",
          [&](std::string_view text) {
              auto parsed = parse_header_list(text);
              options.headers = std::move(parsed.fields);
              return parsed.errors.empty();
          },
-         "a list such as key=value,key=value"},
+         "a list such as key=value,key=value", true},
         {"--compression", "NAME", "none, gzip or zstd (default gzip)",
          [&](std::string_view text) {
              const auto compression = parse_compression(text);
@@ -292,11 +294,7 @@ std::optional<int> read_options(std::span<const char* const> arguments, ReplayOp
          },
          "none, gzip or zstd"},
         {"--retry", "SECONDS", "how long a line is tried again (default 60)",
-         [&](std::string_view text) {
-             const auto seconds = number(text, 0, 604'800);
-             if (seconds) { options.retry_for = std::chrono::seconds(*seconds); }
-             return seconds.has_value();
-         },
+         [&](std::string_view text) { return take_number(options.retry_for, text, 0, 604'800); },
          "a number from 0 to 604800"},
     }};
     if (const auto status = parse(

@@ -1,6 +1,8 @@
 // weft spool replay: sends what waits in a spool, oldest first, one batch at a time. A batch is acknowledged once the
 // receiver has it; where sending stops, the rest stays for the next one.
+#include "collector.hpp"
 #include "commands.hpp"
+#include "environment.hpp"
 #include "options.hpp"
 #include "spool.hpp"
 
@@ -69,15 +71,15 @@ private:
         const auto url = otlp_endpoint(options_.to, signal);
         if (!url) {
             fmt::print(
-                stderr, "weft spool replay: --to is not an absolute http URL: {}\n",
+                stderr, "weft spool replay: --to is '{}': {}\n", detail::printable_url(options_.to),
                 url.error().message());
             return false;
         }
-        OtlpHttpOptions http;
-        http.url = *url;
-        http.headers = options_.headers;
+        auto http = sink_to(options_.to, signal);
+        http.headers.insert(http.headers.end(), options_.headers.begin(), options_.headers.end());
         http.retry.max_elapsed = std::chrono::seconds(options_.give_up_seconds);
         http.connections = 1;
+        http.unsent = Unsent::kept; // It is acknowledged only when it has been taken.
         auto sink = OtlpHttpSink::create(context_.get_executor(), http);
         if (!sink) {
             fmt::print(
@@ -205,9 +207,7 @@ int replay_spool(std::span<const char* const> arguments) {
          "a header's name, '=' and its value"},
         {"--give-up-after", "S", "seconds to try each batch; 0: once (default 300)",
          [&](std::string_view text) {
-             const auto seconds = number(text, 0, 604800);
-             if (seconds) { options.give_up_seconds = *seconds; }
-             return seconds.has_value();
+             return take_number(options.give_up_seconds, text, 0, 604800);
          },
          "a number from 0 to 604800"},
         {"--skip-refused", "", "give up batches that the receiver refuses for good, and go on",

@@ -368,11 +368,7 @@ int tune(std::span<const char* const> arguments) {
     auto all = collector.options();
     all.push_back(
         {"--seconds", "N", "how long to measure in all (default 20)",
-         [&](std::string_view text) {
-             const auto value = number(text, 1, 600);
-             seconds = value.value_or(seconds);
-             return value.has_value();
-         },
+         [&](std::string_view text) { return take_number(seconds, text, 1, 600); },
          "a number from 1 to 600"});
     const auto status = parse(
         {.command = "tune",

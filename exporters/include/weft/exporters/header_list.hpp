@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,5 +31,12 @@ struct HeaderList {
 
 /// The first reason why a header may not be sent, or empty. Never holds the value.
 [[nodiscard]] std::string problem_in(const HeaderField& field);
+
+namespace detail {
+
+/// Text with each %XX replaced by its byte; nothing where a '%' begins no such sequence. Source: RFC 3986, 2.1.
+[[nodiscard]] std::optional<std::string> percent_decode(std::string_view text);
+
+} // namespace detail
 
 } // namespace weft

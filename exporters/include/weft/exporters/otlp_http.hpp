@@ -30,6 +30,13 @@ namespace weft {
 
 namespace asio = boost::asio;
 
+/// What becomes of a batch that send() gives back unsent: how a line in the log calls it.
+enum class Unsent : std::uint8_t {
+    lost,         ///< Dropped.
+    kept_at_stop, ///< Kept when the sink was stopped, else dropped: a durable ring.
+    kept          ///< Kept and sent again: a spool.
+};
+
 /// One OTLP/HTTP destination of one signal.
 /// Source: OTLP exporter specification, "Configuration Options" (defaults are the specification's
 /// unless marked ours).
@@ -62,6 +69,7 @@ struct OtlpHttpOptions {
     /// So many failures in a row open the circuit: then one request at a time asks whether the destination is back, with
     /// waits as `retry` says, and the other batches wait. 0 to 1000; 0: never. Ours.
     std::size_t breaker_failures = 5;
+    Unsent unsent = Unsent::lost; ///< Ours. Changes nothing but messages.
 };
 
 /// What is wrong with the options, naming the field and what is allowed; empty if nothing is. Never

@@ -139,6 +139,9 @@ public:
     /// `SpoolOptions::sync`.
     void acknowledge(std::uint64_t id, TimePoint now = std::chrono::steady_clock::now());
 
+    /// Whether a batch that is handed out is still on disk. It is not if WhenFull::drop_oldest has made room meanwhile.
+    [[nodiscard]] bool holds(std::uint64_t id) const noexcept;
+
     /// All that is handed out and not acknowledged waits again, ahead of the rest and in its order.
     void put_back_all();
 

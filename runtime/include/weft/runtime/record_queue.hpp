@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -163,7 +164,10 @@ private:
     }
     template <class Visit>
     std::size_t consume_and_note(std::size_t source, Visit& visit) {
-        Run& run = durable_->runs.emplace_back(Run{source, 0}); // Before anything is consumed.
+        try { // Before anything is consumed.
+            durable_->runs.emplace_back(Run{source, 0});
+        } catch (const std::bad_alloc&) { return 0; } // Another time.
+        Run& run = durable_->runs.back();
         struct Noted {
             Durable& durable;
             ~Noted() {

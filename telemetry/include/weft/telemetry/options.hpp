@@ -155,8 +155,8 @@ struct Options {
 using Environment = std::function<const char*(const char* name)>;
 
 /// The options that the OTEL_* variables ask for. A bad value is reported as one line that names the variable, the value
-/// (never a header's) and what is allowed, and counts as unset; a number beyond what we can use counts as the most we
-/// can; unknown variables are left alone. A line is a warning in the library's own log (`diagnostics()`), whose level
+/// (never a header's) and what is allowed, and counts as unset; a number up to 2147483647 that is more than we can use counts
+/// as the most we can where the line says so; unknown variables are left alone. A line is a warning in the library's own log (`diagnostics()`), whose level
 /// OTEL_LOG_LEVEL sets. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read too.
 /// Threads: any, while nobody changes the environment. Source: OpenTelemetry environment variable specification.
 [[nodiscard]] Options options_from_env();
