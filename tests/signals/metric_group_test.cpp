@@ -216,7 +216,8 @@ TEST_F(MetricGroups, OwnWhatTheyAreMadeOf) {
     for (const auto& point : collected.points) {
         EXPECT_TRUE(point.name.starts_with(
             "prefix.of.a.length.that.is.on.the.heap.name_of_a_length_that_is_on_the_heap"));
-        EXPECT_EQ(point.attributes, "numbers=[1,2,3],value=a value of a length that is on the heap");
+        EXPECT_EQ(
+            point.attributes, "numbers=[1,2,3],value=a value of a length that is on the heap");
         EXPECT_EQ(point.unit, "{unit_of_a_length_that_is_on_the_heap}");
         EXPECT_EQ(point.value, 1);
     }
