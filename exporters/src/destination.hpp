@@ -51,6 +51,7 @@ public:
     Destination(Shared shared, DestinationSetup setup);
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] SinkState sink_state() const noexcept { return sink_->state(); }
     [[nodiscard]] Account& account() noexcept { return account_; }
     [[nodiscard]] const Account& account() const noexcept { return account_; }
 

@@ -627,4 +627,8 @@ const std::string& Drain::destination_name(std::size_t index) const noexcept {
     return state_->destinations[index]->name();
 }
 
+SinkState Drain::sink_state(std::size_t destination) const noexcept {
+    return state_->destinations[destination]->sink_state();
+}
+
 } // namespace weft

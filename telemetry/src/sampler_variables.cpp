@@ -43,6 +43,18 @@ Sampler read_root(EnvironmentReader& env, std::string_view name) {
     return name == "always_off" ? Sampler::always_off() : Sampler::always_on();
 }
 
+bool takes_argument(std::string_view name) { return name != "always_on" && name != "always_off"; }
+
+void tell_unused_argument(EnvironmentReader& env, bool is_sampler_set) {
+    const auto text = env.text(argument);
+    if (!text) { return; }
+    env.report(
+        argument, *text,
+        is_sampler_set ? "this OTEL_TRACES_SAMPLER takes no argument; it is ignored"
+                       : "OTEL_TRACES_SAMPLER is not set, such as to parentbased_traceidratio; "
+                         "it is ignored");
+}
+
 } // namespace
 
 Sampler read_sampler(EnvironmentReader& env) {
@@ -56,6 +68,7 @@ Sampler read_sampler(EnvironmentReader& env) {
     std::string_view name = sampler ? *sampler : std::string_view("parentbased_always_on");
     const bool follows = name.starts_with(parent_based);
     if (follows) { name.remove_prefix(parent_based.size()); }
+    if (!takes_argument(name)) { tell_unused_argument(env, sampler.has_value()); }
     const auto root = read_root(env, name);
     return follows ? Sampler::parent_based(root) : root;
 }

@@ -148,6 +148,9 @@ struct SelfMetrics::State {
           spooled(
               meter, "weft.ledger.spooled",
               {.unit = "{record}", .description = "Records that wait on disk."}),
+          exporter_state(
+              meter, "weft.exporter.state",
+              {.unit = "1", .description = "1 for the state that the exporter is in."}),
           queue_used(
               meter, "weft.queue.usage",
               {.unit = "By", .description = "Bytes of the queue that are taken."}),
@@ -172,6 +175,8 @@ struct SelfMetrics::State {
     void observe(Observations& to);
     void observe_signal(Observations& to, std::size_t i, const Ledger& ledger) const;
     void observe_ledger(Observations& to, std::string_view signal, const Ledger& ledger) const;
+    void observe_state(
+        Observations& to, Signal signal, SinkState current, std::string_view destination) const;
     void observe_queue(Observations& to, std::size_t i, const SelfMetricsSource::Queue& queue);
     void observe_spans(Observations& to, const SpanTotals& spans) const;
     void observe_other(
@@ -203,6 +208,7 @@ struct SelfMetrics::State {
     Current queued;
     Current in_flight;
     Current spooled;
+    Current exporter_state;
     Current queue_used;
     Current queue_limit;
     Sum refused_values;
@@ -325,6 +331,19 @@ void SelfMetrics::State::observe_other(
     }
 }
 
+// All of them, so that a series that was 1 becomes 0 again.
+void SelfMetrics::State::observe_state(
+    Observations& to, Signal signal, SinkState current, std::string_view destination) const {
+    const Attribute which{"weft.signal", name(signal)};
+    const Attribute where{"weft.destination", destination};
+    for (const auto state : {SinkState::working, SinkState::parked, SinkState::circuit_open}) {
+        const Attribute named{"weft.exporter.state", name(state)};
+        const std::int64_t value = state == current ? 1 : 0;
+        destination.empty() ? to.observe(exporter_state, value, {which, named})
+                            : to.observe(exporter_state, value, {which, where, named});
+    }
+}
+
 // The queue is bounded in bytes: how many records that is depends on what they are like.
 void SelfMetrics::State::observe_queue(
     Observations& to, std::size_t i, const SelfMetricsSource::Queue& queue) {
@@ -369,7 +388,13 @@ void SelfMetrics::State::observe(Observations& to) {
             observe_ledger(to, name(signal), ledger);
             observe_signal(to, i, ledger);
         }
-        for (const auto& other : source.others) { observe_other(to, i, other); }
+        if (source.state) { observe_state(to, signal, source.state(), {}); }
+        for (const auto& other : source.others) {
+            observe_other(to, i, other);
+            if (other.state) {
+                observe_state(to, signal, other.state(), other.exporter.destination);
+            }
+        }
         if (source.queue) { observe_queue(to, i, source.queue()); }
         if (source.spans) { observe_spans(to, source.spans()); }
     }
@@ -390,13 +415,13 @@ void SelfMetrics::watch(Sources sources) {
     auto& points = state.of_signal[1];
     auto& logs = state.of_signal[2];
     state.callback = ObservableCallback(
-        {state.spans_started,  state.spans_live, state.created,     state.exported,
-         state.rejected,       state.dropped,    state.queued,      state.in_flight,
-         state.spooled,        state.queue_used, state.queue_limit, state.refused_values,
-         state.lost,           spans.inflight,   spans.exported,    spans.queue_size,
-         spans.queue_capacity, spans.processed,  points.inflight,   points.exported,
-         logs.inflight,        logs.exported,    logs.queue_size,   logs.queue_capacity,
-         logs.processed},
+        {state.spans_started,  state.spans_live,     state.created,    state.exported,
+         state.rejected,       state.dropped,        state.queued,     state.in_flight,
+         state.spooled,        state.exporter_state, state.queue_used, state.queue_limit,
+         state.refused_values, state.lost,           spans.inflight,   spans.exported,
+         spans.queue_size,     spans.queue_capacity, spans.processed,  points.inflight,
+         points.exported,      logs.inflight,        logs.exported,    logs.queue_size,
+         logs.queue_capacity,  logs.processed},
         ObservableCallback::Plain([&state](Observations& to) { state.observe(to); }));
 }
 

@@ -10,6 +10,7 @@
 
 #include <weft/exporters/drain.hpp>
 #include <weft/exporters/ledger.hpp>
+#include <weft/exporters/sink.hpp>
 #include <weft/runtime/signal.hpp>
 #include <weft/signals/detail/span_counts.hpp>
 #include <weft/signals/instrument.hpp>
@@ -57,9 +58,11 @@ struct SelfMetricsSource {
     struct Destination {
         ExporterName exporter;
         std::function<Ledger()> ledger{};
+        std::function<SinkState()> state{};
     };
-    std::function<Ledger()> ledger{}; ///< Of the first destination.
-    ExporterName exporter{};          ///< As above.
+    std::function<Ledger()> ledger{};   ///< Of the first destination.
+    std::function<SinkState()> state{}; ///< As above.
+    ExporterName exporter{};            ///< As above.
     std::function<Queue()> queue{};
     std::function<SpanTotals()> spans{}; // Of traces.
     std::vector<Destination> others{};   ///< Told apart as weft.destination.

@@ -42,11 +42,13 @@ SelfMetrics::Sources self_metrics_sources(
         const Drain* const drain = pipeline ? pipeline->drain() : nullptr;
         if (drain == nullptr) { continue; }
         source.ledger = [drain] { return drain->ledger(); };
+        source.state = [drain] { return drain->sink_state(); };
         source.exporter = exporter_name(options, drain->destination_name(0), signal);
         for (std::size_t i = 1; i < drain->destinations(); ++i) {
             source.others.push_back(
                 {exporter_name(options, drain->destination_name(i), signal),
-                 [drain, i] { return drain->ledger(i); }});
+                 [drain, i] { return drain->ledger(i); },
+                 [drain, i] { return drain->sink_state(i); }});
         }
     }
     if (sources[0].ledger && provider != nullptr) {

@@ -213,6 +213,7 @@ TEST_F(WeftSpool, RefusesToReplayWhatAProgramOwns) {
 
     EXPECT_EQ(program.wait(), 1);
     EXPECT_THAT(program.err(), HasSubstr(fmt::format("in use by process {}", ::getpid())));
+    EXPECT_THAT(program.out(), HasSubstr("not counting spools that could not be opened: 1"));
     EXPECT_EQ(server.request_count(), 0u);
 }
 

@@ -21,12 +21,13 @@ find_package)
     (cd "$work/moved/include" && find . -name '*.hpp' | sed 's|^\./\(.*\)$|#include <\1>|' | sort) >"$work/all_headers.cpp"
     options=(-DCMAKE_PREFIX_PATH="$work/moved" -DALL_HEADERS="$work/all_headers.cpp")
     ;;
-add_subdirectory) options=(-DWEFT_SOURCE="$source") ;;
+add_subdirectory) options=(-DWEFT_SOURCE="$source" -DWEFT_WARNINGS_AS_ERRORS=ON) ;;
 *)
     echo "unknown way '$way'" >&2
     exit 2
     ;;
 esac
-cmake -S "$here/consumer" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug "${options[@]}"
+# The flags of the release build, so that a compiler cache has what the library consists of.
+cmake -S "$here/consumer" -B "$work/build" -DCMAKE_BUILD_TYPE=Release "${options[@]}"
 cmake --build "$work/build" --target consumer -j 2
 "$work/build/consumer"

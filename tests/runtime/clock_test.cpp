@@ -106,7 +106,7 @@ TEST(ClockWatch, FollowsACounterThatNtpOrCalibrationMakeALittleWrong) {
 TEST(ClockWatch, AllowsTheRateForTheTimeThatPassedAndNotForWholeSecondsOnly) {
     for (const std::int64_t step : {second * 11 / 10, second * 19 / 10}) {
         for (const std::int64_t parts_per_million : {-900L, 900L}) {
-            SCOPED_TRACE(testing::Message() << step << " ns, " << parts_per_million << " ppm");
+            SCOPED_TRACE(::testing::Message() << step << " ns, " << parts_per_million << " ppm");
             detail::ClockWatch watch;
             for (std::int64_t now = 5 * second; now < 600 * second; now += step) {
                 ASSERT_TRUE(watch.agree(now + now / 1'000'000 * parts_per_million, now));

@@ -52,7 +52,6 @@ TEST(OptionsFromEnv, ReadsEachVariableIntoItsOwnSetting) {
          {{"sampler", "ParentBased{root:AlwaysOffSampler}"}}},
         {{{"OTEL_TRACES_SAMPLER", "parentbased_traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.5"}},
          {{"sampler", "ParentBased{root:TraceIdRatioBased{0.500000}}"}}},
-        {{{"OTEL_TRACES_SAMPLER_ARG", "0.5"}}, {}},
         {{{"OTEL_TRACES_SAMPLER", "Probability"}, {"OTEL_TRACES_SAMPLER_ARG", "0.25"}},
          {{"sampler", "ProbabilitySampler{0.250000}"}}},
         {{{"OTEL_TRACES_SAMPLER", "parentbased_adaptive"}, {"OTEL_TRACES_SAMPLER_ARG", "50"}},
@@ -322,6 +321,20 @@ TEST(OptionsFromEnv, ReportsABadRatioAndUsesOne) {
                               HasSubstr("OTEL_TRACES_SAMPLER_ARG=\"" + std::string(value) + "\""),
                               HasSubstr("from 0 to 1"))));
         }
+    }
+}
+
+TEST(OptionsFromEnv, ReportsASamplersArgumentThatNothingUses) {
+    const auto [alone, alone_problems] = read({{"OTEL_TRACES_SAMPLER_ARG", "0.5"}});
+    EXPECT_THAT(changes(alone), IsEmpty());
+    EXPECT_THAT(
+        alone_problems, ElementsAre(AllOf(
+                            HasSubstr("OTEL_TRACES_SAMPLER_ARG=\"0.5\""),
+                            HasSubstr("OTEL_TRACES_SAMPLER is not set"))));
+    for (const char* sampler : {"always_on", "parentbased_always_off"}) {
+        const auto [options, problems] =
+            read({{"OTEL_TRACES_SAMPLER", sampler}, {"OTEL_TRACES_SAMPLER_ARG", "0.5"}});
+        EXPECT_THAT(problems, ElementsAre(HasSubstr("takes no argument"))) << sampler;
     }
 }
 

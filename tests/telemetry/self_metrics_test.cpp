@@ -101,6 +101,36 @@ TEST_F(SelfMetricsTest, ShowTheLedgerAsItIs) {
     EXPECT_FALSE(seen["weft.ledger.queued"].is_monotonic);
 }
 
+TEST_F(SelfMetricsTest, ShowTheOneStateThatAnExporterIsIn) {
+    SinkState state = SinkState::circuit_open;
+    auto given = sources();
+    given[0].state = [&] { return state; };
+    given[0].others.push_back(
+        {{"second", "", ""}, [this] { return ledger; }, [] { return SinkState::parked; }});
+    const auto metrics = watching(std::move(given));
+    const auto value = [](const testing::MetricSnapshot& seen, std::string_view destination,
+                          std::string_view name) {
+        for (const auto& point : seen["weft.exporter.state"].points) {
+            const bool is_it = point["weft.destination"] == destination;
+            if (is_it && point["weft.exporter.state"] == name) { return point.value; }
+        }
+        return -1.0;
+    };
+
+    const auto open = source.collect();
+    EXPECT_EQ(value(open, "(absent)", "circuit_open"), 1);
+    EXPECT_EQ(value(open, "(absent)", "working"), 0);
+    EXPECT_EQ(value(open, "(absent)", "parked"), 0);
+    EXPECT_EQ(value(open, "second", "parked"), 1);
+    EXPECT_EQ(value(open, "second", "circuit_open"), 0);
+    EXPECT_THAT(open["weft.exporter.state"].points, SizeIs(6));
+
+    state = SinkState::working;
+    const auto working = source.collect();
+    EXPECT_EQ(value(working, "(absent)", "circuit_open"), 0);
+    EXPECT_EQ(value(working, "(absent)", "working"), 1);
+}
+
 TEST_F(SelfMetricsTest, SaySoInTheConventionsWords) {
     auto given = sources();
     const auto metrics = watching(std::move(given), "collector.example");
@@ -302,6 +332,7 @@ TEST_F(SelfMetricsTest, AreThoseOfTheReference) {
     for (auto& signal : given) {
         signal.ledger = [this] { return ledger; };
         signal.queue = [] { return SelfMetricsSource::Queue{100, 4096, 1}; };
+        signal.state = [] { return SinkState::working; };
         signal.spans = [] {
             detail::SpanTotals totals;
             totals.started[0][0] = 1;

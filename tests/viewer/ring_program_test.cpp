@@ -64,6 +64,14 @@ TEST(WeftRing, ShowsWhatAFileHoldsWhileItsOwnerLivesAndAfter) {
         << "inspecting changes nothing";
 }
 
+TEST(WeftRing, SaysThatAFolderHasNone) {
+    const RingFolder folder;
+    const auto ended = run({"inspect", "--json", folder.path()});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.out, "");
+    EXPECT_THAT(ended.err, HasSubstr("no ring files in " + folder.path()));
+}
+
 TEST(WeftRing, SaysWhatIsWrongWithAFile) {
     const RingFolder folder;
     std::ofstream(folder.path() + "/a.ring") << "not a ring";

@@ -108,6 +108,11 @@ void print_json(const Inspected& file) {
         file.unsettled_bytes, file.room_bytes, file.file_bytes);
 }
 
+// On stderr: what reads the JSON lines wants nothing else.
+void tell_empty(const std::string& directory) {
+    fmt::print(stderr, "weft ring: no ring files in {}\n", printable(directory, 200));
+}
+
 int inspect(const InspectOptions& options) {
     const std::string path = options.path.empty() ? default_ring_directory() : options.path;
     std::string directory = path;
@@ -119,7 +124,10 @@ int inspect(const InspectOptions& options) {
     }
     const int folder = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) {
-        if (errno == ENOENT && options.path.empty()) { return exit_done; } // Nobody has any yet.
+        if (errno == ENOENT && options.path.empty()) { // Nobody has any yet.
+            tell_empty(directory);
+            return exit_done;
+        }
         fmt::print(
             stderr,
             "weft ring: cannot open {}: {}; give a folder with ring files, or one of them\n",
@@ -129,6 +137,7 @@ int inspect(const InspectOptions& options) {
     bool failed = false;
     if (names.empty()) {
         names = ring_file_names(folder);
+        if (names.empty()) { tell_empty(directory); }
     } else if (faccessat(folder, names[0].c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
         fmt::print(stderr, "weft ring: there is no file {}\n", printable(path, 200));
         failed = true;

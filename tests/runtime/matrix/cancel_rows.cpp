@@ -106,7 +106,7 @@ struct CancelTerminal : CancelBySlot<asio::cancellation_type::terminal> {
     static constexpr const char* name = "CancelTerminal";
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool cancel_added =
     (add_row<CancelObject>(), add_row<CancelTotal>(), add_row<CancelPartial>(),
      add_row<CancelTerminal>());
 

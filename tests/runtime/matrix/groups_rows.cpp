@@ -143,7 +143,7 @@ struct RangedGroup {
     }
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool groups_added =
     (add_row<GroupWaitForAll>(), add_row<GroupWaitForOne>(), add_row<GroupWaitForOneError>(),
      add_row<GroupWaitForOneSuccess>(), add_row<RangedGroup>());
 

@@ -300,7 +300,7 @@ struct ConcurrentChannel
     static constexpr const char* name = "ConcurrentChannel";
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool io_added =
     (add_row<TcpConnectAccept>(), add_row<TcpReadWrite>(), add_row<UnixConnectAccept>(),
      add_row<UnixReadWrite>(), add_row<UdpSendReceive>(), add_row<Resolver>(),
      add_row<StreamDescriptor>(), add_row<Pipe>(), add_row<SignalSet>(), add_row<Channel>(),

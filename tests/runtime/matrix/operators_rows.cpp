@@ -108,7 +108,7 @@ struct TimeoutInTime {
     static void call(Callbacks& c) { TimeoutExpires::race(c, 50us, 1h, 0); }
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool operators_added =
     (add_row<And>(), add_row<AndWithAFailure>(), add_row<Or>(), add_row<TimeoutExpires>(),
      add_row<TimeoutInTime>());
 

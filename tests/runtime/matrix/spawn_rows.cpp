@@ -355,7 +355,7 @@ private:
     }
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool spawn_added =
     (add_row<SpawnDetached>(), add_row<SpawnDeferred>(), add_row<SpawnUseFuture>(),
      add_row<SpawnCallback>(), add_row<SpawnUseAwaitable>(), add_row<AwaitedCoroutine>(),
      add_row<ExceptionThroughFourFrames>(), add_row<AsyncInitiate>(), add_row<AsyncCompose>(),

@@ -164,7 +164,7 @@ struct Storm {
     }
 };
 
-[[maybe_unused]] const bool added = add_row<Storm>();
+[[maybe_unused]] const bool storm_added = add_row<Storm>();
 
 } // namespace
 } // namespace matrix

@@ -288,7 +288,7 @@ struct MovedBetweenThreads {
     }
 };
 
-[[maybe_unused]] const bool added =
+[[maybe_unused]] const bool waits_added =
     (add_row<SteadyTimer>(), add_row<SystemTimer>(), add_row<DeferredToken>(), add_row<Post>(),
      add_row<Dispatch>(), add_row<Defer>(), add_row<StrandInside>(), add_row<StrandOutside>(),
      add_row<ThreadPool>(), add_row<BindExecutor>(), add_row<HopAndBack>(),

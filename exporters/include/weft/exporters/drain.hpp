@@ -97,6 +97,8 @@ public:
     [[nodiscard]] std::size_t destinations() const noexcept;
     /// Threads: any.
     [[nodiscard]] const std::string& destination_name(std::size_t index) const noexcept;
+    /// How a destination does at this moment. Threads: any.
+    [[nodiscard]] SinkState sink_state(std::size_t destination = 0) const noexcept;
 
 private:
     struct State;

@@ -329,7 +329,8 @@ private:
                 co_await http::async_read(*socket, *buffer, parser, tuple());
             if (body_error) { co_return false; }
         }
-        record(*impl, number, parser.get());
+        // A kept connection may get a reply that was meant for a new one: then no request has arrived.
+        if (reply.read != Reply::Read::nothing) { record(*impl, number, parser.get()); }
         co_return co_await act(impl, socket, reply);
     }
 
