@@ -47,7 +47,8 @@ error_code Spool::State::open() {
 error_code Spool::State::fail_open(std::string_view what, int error) {
     report(DiagnosticLevel::error, "open", [&] {
         return fmt::format(
-            "spool {} cannot be {}: {}; give SpoolOptions::directory a place on a local disk that "
+            "spool {} cannot be {}: {}; give SpoolOptions::directory (WEFT_SPOOL_DIR) a place on a "
+            "local disk that "
             "this user may write to",
             options.directory, what, detail::errno_text(error));
     });

@@ -36,7 +36,7 @@ std::string_view remedy_for(int error) noexcept {
     switch (error) {
     case ENOSPC:
     case EDQUOT:
-        return "free some space, or lower SpoolOptions::bytes_max";
+        return "free some space, or lower SpoolOptions::bytes_max (WEFT_SPOOL_BYTES)";
     case EROFS:
         return "mount the file system for writing, or set another directory";
     case EACCES:
@@ -166,7 +166,8 @@ bool Spool::State::make_room(std::uint64_t bytes) {
             report(DiagnosticLevel::warning, "full", [&] {
                 return fmt::format(
                     "spool {} is full: the oldest {} records are dropped; raise "
-                    "SpoolOptions::bytes_max, now {}, or find out why its destination takes none",
+                    "SpoolOptions::bytes_max (WEFT_SPOOL_BYTES), now {}, or find out why its "
+                    "destination takes none",
                     options.directory, counts.dropped_full.records - dropped_before,
                     options.bytes_max);
             });
@@ -177,7 +178,8 @@ bool Spool::State::make_room(std::uint64_t bytes) {
         report(DiagnosticLevel::warning, "full", [&] {
             return fmt::format(
                 "spool {} is full: batches are refused until there is room; raise "
-                "SpoolOptions::bytes_max, now {}, or find out why its destination takes none",
+                "SpoolOptions::bytes_max (WEFT_SPOOL_BYTES), now {}, or find out why its "
+                "destination takes none",
                 options.directory, options.bytes_max);
         });
     }

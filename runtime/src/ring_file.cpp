@@ -34,7 +34,7 @@ std::uint64_t up_to(std::uint64_t multiple, std::uint64_t value) noexcept {
 
 // For messages and file names. The remedy comes before what the system says.
 std::string directory_text(const std::string& directory) {
-    return "DurableRings::directory is \"" + directory + "\": ";
+    return "DurableRings::directory is \"" + directory + "\" (WEFT_DURABLE_RINGS): ";
 }
 
 struct Closed {

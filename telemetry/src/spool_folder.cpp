@@ -42,7 +42,7 @@ std::shared_ptr<Spool> open_spool(
         DiagnosticLevel::error, "spool.folders",
         fmt::format(
             "spool {}: {} processes have one there already; this one keeps {} in memory only: give "
-            "it another SpoolOptions::directory",
+            "it another SpoolOptions::directory (WEFT_SPOOL_DIR)",
             printable(root, 200), processes_max, name(signal)));
     return nullptr;
 }
