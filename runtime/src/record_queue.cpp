@@ -250,18 +250,6 @@ void RecordQueue::discard() noexcept {
     if (event >= 0) { give_back_event(event); }
 }
 
-std::byte* RecordQueue::claim_elsewhere(std::size_t size, ByteRing*& ring) noexcept {
-    ByteRing* const* const open = open_.load(std::memory_order_acquire); // Q1, as in push.
-    for (std::size_t i = 1; i <= shard_mask_; ++i) {
-        ByteRing* const other = open[(thread_shard() + i) & shard_mask_];
-        if (std::byte* const place = other->claim(size)) {
-            ring = other;
-            return place;
-        }
-    }
-    return nullptr;
-}
-
 std::size_t RecordQueue::next_shard() noexcept {
     // Written by every thread once; relaxed: only distinct numbers matter.
     static constinit std::atomic<std::size_t> next{1};

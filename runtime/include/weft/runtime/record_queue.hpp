@@ -16,8 +16,8 @@
 
 namespace weft {
 
-/// One signal's records on their way from many threads to one drain: a few byte rings, a thread keeping to its own as
-/// long as that has room. Nobody waits: a record that finds no room in any is refused, and the caller counts it.
+/// One signal's records on their way from many threads to one drain: a few byte rings, a thread keeping to its own.
+/// Nobody waits: a record that finds no room is refused, and the caller counts it.
 /// A forked child finds it empty, its counts at zero: what was in it is the parent's to export.
 /// Durable, it keeps its records in a file until they are settled, so that they outlive a process that is killed, and
 /// hands out what others left behind so. A child's is in memory until it is made durable for the child.
@@ -39,17 +39,16 @@ public:
     template <class Write>
     Push push(std::size_t size, Write&& write) noexcept {
         // acquire: Q1, the rings are complete.
-        ByteRing* ring = open_.load(std::memory_order_acquire)[thread_shard() & shard_mask_];
-        std::byte* place = ring->claim(size);
+        ByteRing& ring = *open_.load(std::memory_order_acquire)[thread_shard() & shard_mask_];
+        std::byte* place = ring.claim(size);
         if (place == nullptr) [[unlikely]] {
-            if (size > ring->payload_max()) { return Push::too_large; }
+            if (size > ring.payload_max()) { return Push::too_large; }
             wake();
-            place = claim_elsewhere(size, ring);
-            if (place == nullptr) { return Push::full; }
+            return Push::full;
         }
         write(place);
-        ring->commit(place, size);
-        if (ring->past_half()) [[unlikely]] { wake(); }
+        ring.commit(place, size);
+        if (ring.past_half()) [[unlikely]] { wake(); }
         return Push::accepted;
     }
 
@@ -155,8 +154,6 @@ private:
         return shard_;
     }
     static std::size_t next_shard() noexcept;
-    // In the ring of another shard, which `ring` then is; null if none has room.
-    std::byte* claim_elsewhere(std::size_t size, ByteRing*& ring) noexcept;
     // Deletes it, or leaves it to the next start.
     void leave_file() noexcept;
     static void on_fork_in_child(void* queue) noexcept;
