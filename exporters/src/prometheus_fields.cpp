@@ -1,5 +1,9 @@
 #include "prometheus_fields.hpp"
 
+#include "ascii.hpp"
+
+#include <weft/exporters/header_list.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -9,8 +13,6 @@ namespace weft::detail {
 namespace {
 
 constexpr std::string_view blanks = " \t";
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string_view trim(std::string_view text) noexcept {
     const auto first = text.find_first_not_of(blanks);
@@ -38,45 +40,21 @@ std::string_view cut(std::string_view& rest, char separator) noexcept {
     return piece;
 }
 
-int hex_value(char c) noexcept {
-    if (c >= '0' && c <= '9') { return c - '0'; }
-    const char l = lower(c);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 // Of a query: '+' is a blank.
 std::optional<std::string> decode(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out.push_back(text[i] == '+' ? ' ' : text[i]);
-            continue;
-        }
-        if (i + 2 >= text.size()) { return std::nullopt; }
-        const int high = hex_value(text[i + 1]);
-        const int low = hex_value(text[i + 2]);
-        if (high < 0 || low < 0) { return std::nullopt; }
-        out.push_back(static_cast<char>(high * 16 + low));
-        i += 2;
-    }
-    return out;
+    std::string with_blanks(text);
+    std::replace(with_blanks.begin(), with_blanks.end(), '+', ' ');
+    return percent_decode(with_blanks);
 }
 
 } // namespace
-
-bool same_word(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) noexcept {
-        return lower(x) == lower(y);
-    });
-}
 
 std::string_view FieldItem::parameter(std::string_view name_wanted) const noexcept {
     for (auto rest = parameters; !rest.empty();) {
         auto piece = cut(rest, ';');
         const auto equals = piece.find('=');
         if (equals == std::string_view::npos) { continue; }
-        if (!same_word(trim(piece.substr(0, equals)), name_wanted)) { continue; }
+        if (!same_name(trim(piece.substr(0, equals)), name_wanted)) { continue; }
         auto value = trim(piece.substr(equals + 1));
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
             value = value.substr(1, value.size() - 2);

@@ -11,9 +11,6 @@
 
 namespace weft::detail {
 
-/// Equal but for the case of ASCII letters.
-[[nodiscard]] bool same_word(std::string_view a, std::string_view b) noexcept;
-
 /// One item of a comma-separated header: `name;a=b;q=0.5`. Lifetime: of the header.
 struct FieldItem {
     std::string_view name;       ///< Trimmed.

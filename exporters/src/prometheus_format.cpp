@@ -1,3 +1,4 @@
+#include "ascii.hpp"
 #include "prometheus_fields.hpp"
 
 #include <weft/exporters/prometheus_format.hpp>
@@ -10,7 +11,7 @@ namespace {
 
 using detail::FieldItem;
 using detail::next_item;
-using detail::same_word;
+using detail::same_name;
 
 constexpr std::size_t items_max = 64; // Of one header; what comes behind is not read.
 
@@ -19,17 +20,17 @@ constexpr std::array<std::string_view, 4> escaping_names{
 
 std::optional<PrometheusEscaping> escaping_of(std::string_view name) noexcept {
     for (std::size_t i = 0; i < escaping_names.size(); ++i) {
-        if (same_word(name, escaping_names[i])) { return static_cast<PrometheusEscaping>(i); }
+        if (same_name(name, escaping_names[i])) { return static_cast<PrometheusEscaping>(i); }
     }
     return std::nullopt;
 }
 
 std::optional<PrometheusFormat> format_of(std::string_view type, std::string_view version) {
-    if (same_word(type, "text/plain")) {
+    if (same_name(type, "text/plain")) {
         if (version.empty() || version == "0.0.4") { return PrometheusFormat::text_0_0_4; }
         if (version == "1.0.0") { return PrometheusFormat::text_1_0_0; }
     }
-    if (same_word(type, "application/openmetrics-text")) {
+    if (same_name(type, "application/openmetrics-text")) {
         if (version.empty() || version == "1.0.0") { return PrometheusFormat::open_metrics_1_0_0; }
         if (version == "0.0.1") { return PrometheusFormat::open_metrics_0_0_1; }
     }
@@ -42,7 +43,7 @@ bool has_escaping(PrometheusFormat format) noexcept {
 
 std::optional<PrometheusProtocol> protocol_of(const FieldItem& item, PrometheusProtocol fallback) {
     if (item.name == "*/*" || item.name == "/" || item.name == "*") { return fallback; }
-    if (same_word(item.name, "text/*")) { return PrometheusProtocol{}; }
+    if (same_name(item.name, "text/*")) { return PrometheusProtocol{}; }
     const auto format = format_of(item.name, item.parameter("version"));
     if (!format) { return std::nullopt; }
     PrometheusProtocol protocol{*format, PrometheusEscaping::underscores};
@@ -95,7 +96,7 @@ bool accepts_gzip(std::string_view accept_encoding) noexcept {
     for (std::size_t i = 0; i < items_max && !accept_encoding.empty(); ++i) {
         const FieldItem item = next_item(accept_encoding);
         const bool wanted = item.quality() > 0;
-        if (same_word(item.name, "gzip") || same_word(item.name, "x-gzip")) { named = wanted; }
+        if (same_name(item.name, "gzip") || same_name(item.name, "x-gzip")) { named = wanted; }
         if (item.name == "*") { any = wanted; }
     }
     return named.value_or(any);

@@ -48,8 +48,7 @@ error_code Spool::State::fail_open(std::string_view what, int error) {
     report(DiagnosticLevel::error, "open", [&] {
         return fmt::format(
             "spool {} cannot be {}: {}; give SpoolOptions::directory (WEFT_SPOOL_DIR) a place on a "
-            "local disk that "
-            "this user may write to",
+            "local disk that this user may write to",
             options.directory, what, detail::errno_text(error));
     });
     return to_error(error);

@@ -120,8 +120,9 @@ struct GuestLoop::State : std::enable_shared_from_this<State> {
 
     // Set by the one thread of a forked child, read by handlers in it. relaxed: there is one thread.
     std::atomic<bool> abandoned{false};
-    // The host may be used: see G4, and cleared at the end of the GuestLoop. Set once, by the thread that makes the guest or the one that tells the host of a fork;
-    // relaxed: whoever does not see it yet is followed by the turn that goes with it.
+    // The host may be used: see G4. Set once, by the thread that makes the guest or the one that tells the host of a fork,
+    // and cleared at the end of the GuestLoop. relaxed: whoever does not see it yet is followed by the turn that goes with
+    // it.
     std::atomic<bool> has_host{false};
     // A turn is in the host's queue: set by whoever asks for one, cleared by the turn. What it is to find is in the guest's
     // queue, which has a lock of its own.

@@ -53,6 +53,11 @@ protected:
         start(batches_of(10), nullptr, std::move(destinations));
         resumed = drain->ledger().created;
     }
+    // It has taken what it can, nothing is being sent, and there is more.
+    [[nodiscard]] bool is_spool_full() const {
+        const auto ledger = drain->ledger();
+        return ledger.spooled > 0 && ledger.in_flight == 0 && ledger.queued > 0;
+    }
     // The end of this life; the next begin() is another's.
     FlushReport end(Clock::duration within) {
         FlushReport report;
@@ -215,10 +220,7 @@ TEST_F(SpooledTest, WithoutRoomOnDiskWaitsInMemoryInItsTurn) {
     begin(1h);
     push_spans(1200, 1500);
     run(io, [&]() -> asio::awaitable<void> {
-        EXPECT_TRUE(co_await eventually([&] {
-            const auto ledger = drain->ledger();
-            return ledger.spooled > 0 && ledger.in_flight == 0 && ledger.queued > 0;
-        }));
+        EXPECT_TRUE(co_await eventually([&] { return is_spool_full(); }));
         co_await settle();
         const auto ledger = drain->ledger();
         EXPECT_TRUE(ledger.is_balanced()) << ledger.to_json();
@@ -268,10 +270,7 @@ TEST_F(SpooledTest, BesideADurableRingAFullOneLeavesTheRestToIt) {
     begin(1h);
     push_spans(1200, 1500);
     run(io, [&]() -> asio::awaitable<void> {
-        EXPECT_TRUE(co_await eventually([&] {
-            const auto ledger = drain->ledger();
-            return ledger.spooled > 0 && ledger.in_flight == 0 && ledger.queued > 0;
-        }));
+        EXPECT_TRUE(co_await eventually([&] { return is_spool_full(); }));
         const auto report = co_await shutdown(100ms);
         EXPECT_EQ(report.dropped, 0u);
         EXPECT_EQ(report.spooled, 1200u);

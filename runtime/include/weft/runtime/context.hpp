@@ -117,7 +117,13 @@ inline constinit thread_local char thread_token_place = 0;
 /// Fills `current_slot`: with the slice's slot, or outside of any slice with this thread's own.
 [[nodiscard]] ContextSlot* take_slot() noexcept;
 
-[[nodiscard]] inline ContextSlot* active_slot() noexcept {
+// A call where Clang compiles: it may keep the address of a thread_local in a coroutine's frame across a suspension, and
+// the coroutine then reads the slot of the thread that it was on before (LLVM issues 47179 and 63022).
+#ifdef __clang__
+[[gnu::noinline]]
+#endif
+[[nodiscard]] inline ContextSlot*
+active_slot() noexcept {
     ContextSlot* slot = current_slot;
     return slot != nullptr ? slot : take_slot();
 }
